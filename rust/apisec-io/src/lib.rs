@@ -1,0 +1,1 @@
+//! OTLP server and client: sockets, TLS, framing, compression. Knows no span.

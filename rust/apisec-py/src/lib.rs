@@ -1,0 +1,17 @@
+//! `apisec_otel._native`: the thin binding of apisec-core and apisec-io.
+
+use pyo3::prelude::*;
+
+mod batch;
+mod io;
+mod plan;
+mod rows;
+
+#[pymodule(gil_used = true)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    batch::register(module)?;
+    rows::register(module)?;
+    plan::register(module)?;
+    io::register(module)?;
+    Ok(())
+}
