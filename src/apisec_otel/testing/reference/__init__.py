@@ -1,0 +1,1 @@
+"""The native core again, in plain Python: the oracle of the tests."""
