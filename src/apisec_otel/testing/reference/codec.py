@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +61,18 @@ def _tolerant() -> Any:
     for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):
         file = descriptor_pb2.FileDescriptorProto()
         module.DESCRIPTOR.CopyToProto(file)
-        for message in file.message_type:
-            for declared in message.field:
-                if declared.type == declared.TYPE_STRING:
-                    declared.type = declared.TYPE_BYTES
+        _loosen(file.message_type)
         pool.Add(file)
     name = trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR.full_name
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+
+
+def _loosen(messages: Iterable[descriptor_pb2.DescriptorProto]) -> None:
+    for message in messages:
+        _loosen(message.nested_type)
+        for declared in message.field:
+            if declared.type == declared.TYPE_STRING:
+                declared.type = declared.TYPE_BYTES
 
 
 Request = _tolerant()
