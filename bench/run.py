@@ -73,7 +73,8 @@ def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -
 def command(system: str, gzip: bool) -> list[str]:
     """The command line of a system under test; addresses come through the environment."""
     if system.startswith("collector"):
-        return [os.environ["OTELCOL"], "--config", str(HERE / f"{system}{"-gzip" if gzip else ""}.yaml")]
+        suffix = "-gzip" if gzip else ""
+        return [os.environ["OTELCOL"], "--config", str(HERE / f"{system}{suffix}.yaml")]
     config = HERE / ("passthrough.yaml" if system == "pass-through" else "pipeline.yaml")
     return [sys.executable, "-m", "apisec_otel", "run", "--config", str(config)]
 
