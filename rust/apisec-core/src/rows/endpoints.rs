@@ -2,10 +2,8 @@
 
 use super::query;
 use super::template::{self, Template};
-use crate::codec::record::Record;
-use crate::codec::SpanBatch;
-use crate::hash::{self, Hasher};
-use hashbrown::{HashMap, HashSet};
+use crate::codec::{Member, Record, SpanBatch};
+use crate::hash::{self, Hasher, IdMap, IdSet};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -32,9 +30,9 @@ pub struct Settings {
 pub struct Endpoints {
     settings: Settings,
     hasher: Hasher,
-    spelled: HashMap<u64, Option<Arc<Template>>>,
-    learned: HashSet<u64>,
-    names: HashMap<u64, String>,
+    spelled: IdMap<u64, Option<Arc<Template>>>,
+    learned: IdSet,
+    names: IdMap<u64, String>,
     /// Requests for which there was no room.
     pub overflow: u64,
 }
@@ -42,16 +40,17 @@ pub struct Endpoints {
 impl Endpoints {
     /// State with nothing learned.
     pub fn new(settings: Settings, hasher: Hasher) -> Self {
-        Self { settings, hasher, spelled: HashMap::new(), learned: HashSet::new(), names: HashMap::new(), overflow: 0 }
+        Self { settings, hasher, spelled: IdMap::default(), learned: IdSet::default(), names: IdMap::default(), overflow: 0 }
     }
 
     /// Fills route, endpoint, object_id, login, login_failed and probe of each request.
     pub fn process(&mut self, batch: &mut SpanBatch) {
-        for member in &mut batch.members {
-            let bytes = member.bytes.clone();
-            for r in member.rows.iter_mut().filter(|r| r.request == 1) {
-                self.row(r, &bytes);
+        for member in batch.members_mut() {
+            let mut rows = std::mem::take(&mut member.rows);
+            for r in rows.iter_mut().filter(|r| r.is_new_request()) {
+                self.row(r, member);
             }
+            member.rows = rows;
         }
     }
 
@@ -70,15 +69,15 @@ impl Endpoints {
         self.names.is_empty()
     }
 
-    fn row(&mut self, r: &mut Record, bytes: &[u8]) {
-        let path = r.path_text.of(bytes);
-        let method = self.method(r.method_text.of(bytes));
-        let found = self.given(r, bytes).or_else(|| self.typed(r, method, path));
+    fn row(&mut self, r: &mut Record, member: &Member) {
+        let path = member.text(r.path_text);
+        let method = self.method(member.text(r.method_text));
+        let found = self.given(r, member).or_else(|| self.typed(r, method, path));
         self.flags(r, method, path, found.as_deref());
-        self.object(r, bytes, path, found.as_deref());
+        self.object(r, member, path, found.as_deref());
         let route = found.as_deref().map_or(UNMATCHED, |t| t.text.as_str());
         r.route = if found.is_some() { self.hasher.text(route.as_bytes()) } else { 0 };
-        r.endpoint = self.endpoint(r, bytes, method, route);
+        r.endpoint = self.endpoint(r, member, method, route);
     }
 
     fn method(&self, text: &[u8]) -> usize {
@@ -90,18 +89,18 @@ impl Endpoints {
     }
 
     /// The template that the instrumentation gave, unless it is a catch-all or the mount path of something else.
-    fn given(&mut self, r: &Record, bytes: &[u8]) -> Option<Arc<Template>> {
-        let text = r.route_text.of(bytes);
+    fn given(&mut self, r: &Record, member: &Member) -> Option<Arc<Template>> {
+        let text = member.text(r.route_text);
         if text.is_empty() {
             return None;
         }
-        let rpc = r.rpc_text.of(bytes);
+        let rpc = member.text(r.rpc_text);
         let key = hash::mix(self.hasher.text(text), self.hasher.text(rpc));
         let template = match self.spelled.get(&key) {
             Some(known) => known.clone(),
             None => self.spell(key, text, rpc),
         }?;
-        (!rpc.is_empty() || !is_mount(&template, r, r.path_text.of(bytes))).then_some(template)
+        (!rpc.is_empty() || !is_mount(&template, r, member.text(r.path_text))).then_some(template)
     }
 
     fn spell(&mut self, key: u64, text: &[u8], rpc: &[u8]) -> Option<Arc<Template>> {
@@ -147,15 +146,15 @@ impl Endpoints {
         r.probe = if self.settings.health_routes.iter().any(|h| h == text) { 1 } else { -1 };
     }
 
-    fn object(&self, r: &mut Record, bytes: &[u8], path: &[u8], found: Option<&Template>) {
+    fn object(&self, r: &mut Record, member: &Member, path: &[u8], found: Option<&Template>) {
         let value = found
             .and_then(|t| t.object)
             .and_then(|from_end| template::segment_from_end(path, from_end))
-            .or_else(|| query::object(r.query_text.of(bytes)));
+            .or_else(|| query::object(member.text(r.query_text)));
         r.object_id = value.map_or(0, |v| self.hasher.text(&query::decoded(v)));
     }
 
-    fn endpoint(&mut self, r: &Record, bytes: &[u8], method: usize, route: &str) -> u64 {
+    fn endpoint(&mut self, r: &Record, member: &Member, method: usize, route: &str) -> u64 {
         let key = self.key(r, method, route);
         if self.names.contains_key(&key) {
             return key;
@@ -166,7 +165,7 @@ impl Endpoints {
             self.overflow += 1;
             (self.key(r, method, UNMATCHED), UNMATCHED)
         };
-        let service = String::from_utf8_lossy(r.service_text.of(bytes)).into_owned();
+        let service = String::from_utf8_lossy(member.text(r.service_text)).into_owned();
         let name = format!("{} {} {route}", if service.is_empty() { "unknown_service" } else { &service }, self.method_name(method));
         self.names.entry(key).or_insert(name);
         key

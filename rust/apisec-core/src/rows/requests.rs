@@ -1,13 +1,10 @@
 //! Which rows are requests, when they count, and where they came from.
 
 use super::address::{self, Network};
-use super::retries::{Retries, Seen};
+use super::retries::{Retries, Seen, Written};
 use super::stream::Stream;
-use crate::codec::record::Record;
-use crate::codec::SpanBatch;
-use crate::error::Error;
+use crate::codec::{Member, Record, SpanBatch};
 use crate::hash::Hasher;
-use bytes::Bytes;
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -47,7 +44,7 @@ pub struct Requests {
 
 impl Requests {
     /// Fails on a network that is none.
-    pub fn new(settings: &Settings, hasher: Hasher) -> Result<Self, Error> {
+    pub fn new(settings: &Settings, hasher: Hasher) -> Result<Self, String> {
         let trusted = settings.trusted_proxies.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
         Ok(Self { trusted, stream: Stream::default(), retries: Retries::new(settings.retry_bytes), hasher, counts: Counts::default() })
     }
@@ -56,43 +53,42 @@ impl Requests {
     ///
     /// `received` is the clock in nanoseconds; None takes each span's end (replay).
     pub fn process(&mut self, batch: &mut SpanBatch, received: Option<i64>) {
-        for member in 0..batch.members.len() {
-            for row in 0..batch.members[member].rows.len() {
-                if let Some(written) = self.row(batch, member, row, received) {
-                    batch.restore(member, row, written);
+        let mut again = Vec::new();
+        let mut number = 0;
+        for member in batch.members_mut() {
+            let mut rows = std::mem::take(&mut member.rows);
+            for r in &mut rows {
+                if let Some(written) = self.row(r, member, received) {
+                    again.push((number, written));
                 }
+                number += 1;
             }
+            member.rows = rows;
+        }
+        for (row, written) in again {
+            batch.annotate(row, written.iter().cloned());
         }
     }
 
-    fn row(&mut self, batch: &mut SpanBatch, member: usize, row: usize, received: Option<i64>) -> Option<Bytes> {
-        let bytes = batch.members[member].bytes.clone();
-        let r = &mut batch.members[member].rows[row];
+    /// Fills one row; what was written on it before, when it came again.
+    fn row(&mut self, r: &mut Record, member: &Member, received: Option<i64>) -> Option<Written> {
         let is_request = r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0;
         r.request = if is_request { 1 } else { -1 };
         if !is_request {
             return None;
         }
         let seen = self.see(r);
-        self.place(r, received);
+        r.repeat = if matches!(seen, Seen::Repeat(_)) { 1 } else { -1 };
+        self.origin(r, member);
         outcome(r);
-        self.origin(r, &bytes);
-        match seen {
-            Seen::Repeat(written) => {
-                r.repeat = 1;
-                self.counts.repeats += 1;
-                (!written.is_empty()).then_some(written)
-            }
-            Seen::RepeatedId => {
-                self.counts.repeated_ids += 1;
-                self.counts.requests += 1;
-                None
-            }
-            Seen::First => {
-                self.counts.requests += 1;
-                None
-            }
+        if let Seen::Repeat(written) = seen {
+            self.counts.repeats += 1;
+            return Some(written);
         }
+        self.place(r, received);
+        self.counts.repeated_ids += u64::from(seen == Seen::RepeatedId);
+        self.counts.requests += 1;
+        None
     }
 
     fn see(&mut self, r: &Record) -> Seen {
@@ -118,15 +114,15 @@ impl Requests {
         self.counts.late += u64::from(placed.late);
     }
 
-    fn origin(&self, r: &mut Record, bytes: &[u8]) {
-        r.service = self.hasher.texts(&[r.environment_text.of(bytes), r.namespace_text.of(bytes), r.service_text.of(bytes)]);
-        match self.client(r, bytes) {
+    fn origin(&self, r: &mut Record, member: &Member) {
+        r.service = self.hasher.texts(&[member.text(r.environment_text), member.text(r.namespace_text), member.text(r.service_text)]);
+        match self.client(r, member) {
             Some(address) => {
                 r.client = self.address(address);
                 r.network = self.address(address::neighbourhood(address));
             }
             None => {
-                r.client = if r.client_text.len > 0 { self.hasher.text(r.client_text.of(bytes)) } else { 0 };
+                r.client = self.hasher.some(member.text(r.client_text));
                 r.network = r.client;
             }
         }
@@ -140,13 +136,13 @@ impl Requests {
     }
 
     /// The socket's peer unless it is a trusted proxy; then what the proxies wrote, read from the right.
-    fn client(&self, r: &Record, bytes: &[u8]) -> Option<IpAddr> {
-        let claimed = parsed(r.client_text.of(bytes));
-        let peer = parsed(r.peer_text.of(bytes)).or(claimed)?;
+    fn client(&self, r: &Record, member: &Member) -> Option<IpAddr> {
+        let claimed = parsed(member.text(r.client_text));
+        let peer = parsed(member.text(r.peer_text)).or(claimed)?;
         if !address::is_trusted(peer, &self.trusted) {
             return Some(peer);
         }
-        std::str::from_utf8(r.forwarded_text.of(bytes))
+        std::str::from_utf8(member.text(r.forwarded_text))
             .ok()
             .filter(|text| !text.is_empty())
             .and_then(|text| address::walk(text, &self.trusted))
@@ -154,16 +150,12 @@ impl Requests {
             .or(Some(peer))
     }
 
-    /// The client address of a row as text, for findings.
-    pub fn client_text(&self, r: &Record, bytes: &[u8]) -> Option<String> {
-        self.client(r, bytes).map(|a| a.to_string())
-    }
-
     /// Remembers what was written on the rows of a batch, so that a retry leaves with the same annotations.
     pub fn remember(&mut self, batch: &SpanBatch) {
-        for (member, row, written) in batch.written() {
-            let r = &batch.members[member].rows[row];
-            self.retries.write(self.ids(r), written);
+        for (row, written) in batch.annotated() {
+            if let Some(r) = batch.record(row).filter(|r| r.repeat != 1) {
+                self.retries.write(self.ids(r), written.into());
+            }
         }
     }
 
@@ -188,8 +180,8 @@ impl Requests {
     }
 }
 
-fn network(text: &str) -> Result<Network, Error> {
-    Network::parse(text).ok_or_else(|| Error::new(0, format!("trusted_proxies: {text} is no network in CIDR notation")))
+fn network(text: &str) -> Result<Network, String> {
+    Network::parse(text).ok_or_else(|| format!("trusted_proxies: {text} is no network in CIDR notation"))
 }
 
 fn parsed(text: &[u8]) -> Option<IpAddr> {
@@ -204,7 +196,4 @@ fn outcome(r: &mut Record) {
     r.denied = flag(status == 401.0 || status == 403.0);
     r.not_found = flag(status == 404.0 || status == 405.0);
     r.failed = flag(status >= 400.0);
-    #[allow(clippy::cast_precision_loss)]
-    let nanos = r.end.saturating_sub(r.start) as f64;
-    r.duration = nanos / 1e9;
 }

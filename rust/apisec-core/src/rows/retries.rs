@@ -1,8 +1,12 @@
 //! The memory of request spans already observed, so that a retry is not counted twice and keeps its annotations.
 
-use bytes::Bytes;
-use hashbrown::HashMap;
+use crate::codec::Annotation;
+use crate::hash::IdMap;
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What was written on a span.
+pub type Written = Arc<[(String, Annotation)]>;
 
 /// How long a span is remembered.
 const KEPT: i64 = 600_000_000_000;
@@ -10,12 +14,12 @@ const KEPT: i64 = 600_000_000_000;
 const ENTRY: usize = 64;
 
 /// What is known of a span's ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Seen {
     /// Never seen, or forgotten.
     First,
     /// The same span again, with what was written on it.
-    Repeat(Bytes),
+    Repeat(Written),
     /// The same ids on another span.
     RepeatedId,
 }
@@ -24,36 +28,22 @@ pub enum Seen {
 struct Entry {
     start: u64,
     seen: i64,
-    written: Bytes,
+    written: Written,
 }
 
 /// Spans observed in the last 10 minutes, oldest out when the cap in bytes is reached.
 #[derive(Debug)]
 pub struct Retries {
-    spans: HashMap<(u64, u64), Entry, std::hash::BuildHasherDefault<PassHasher>>,
+    spans: IdMap<(u64, u64), Entry>,
     order: VecDeque<((u64, u64), i64)>,
     cap: usize,
     written: usize,
 }
 
-/// The key is already a keyed hash: nothing to mix again.
-#[derive(Debug, Default)]
-pub struct PassHasher(u64);
-
-impl std::hash::Hasher for PassHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {}
-    fn write_u64(&mut self, value: u64) {
-        self.0 = self.0.rotate_left(32) ^ value;
-    }
-}
-
 impl Retries {
     /// A memory of at most `cap` bytes.
     pub fn new(cap: usize) -> Self {
-        Self { spans: HashMap::default(), order: VecDeque::new(), cap, written: 0 }
+        Self { spans: IdMap::default(), order: VecDeque::new(), cap, written: 0 }
     }
 
     /// Bytes held, by the published cost.
@@ -67,16 +57,16 @@ impl Retries {
         if let Some(entry) = self.spans.get(&ids) {
             return if entry.start == start { Seen::Repeat(entry.written.clone()) } else { Seen::RepeatedId };
         }
-        self.spans.insert(ids, Entry { start, seen: now, written: Bytes::new() });
+        self.spans.insert(ids, Entry { start, seen: now, written: Arc::default() });
         self.order.push_back((ids, now));
         Seen::First
     }
 
     /// Remembers what was written on a span.
-    pub fn write(&mut self, ids: (u64, u64), written: Bytes) {
+    pub fn write(&mut self, ids: (u64, u64), written: Written) {
         if let Some(entry) = self.spans.get_mut(&ids) {
-            self.written += written.len();
-            self.written -= entry.written.len();
+            self.written += cost(&written);
+            self.written -= cost(&entry.written);
             entry.written = written;
         }
     }
@@ -90,9 +80,22 @@ impl Retries {
             if self.spans.get(&ids).is_some_and(|entry| entry.seen == seen)
                 && let Some(entry) = self.spans.remove(&ids)
             {
-                self.written -= entry.written.len();
+                self.written -= cost(&entry.written);
             }
         }
+    }
+}
+
+/// Published cost of what was written, in bytes.
+fn cost(written: &Written) -> usize {
+    written.iter().map(|(key, value)| 64 + key.len() + text_len(value)).sum()
+}
+
+fn text_len(value: &Annotation) -> usize {
+    match value {
+        Annotation::Text(text) => text.len(),
+        Annotation::List(texts) => texts.iter().map(|text| 24 + text.len()).sum(),
+        _ => 0,
     }
 }
 
@@ -104,8 +107,9 @@ mod tests {
     fn a_retry_comes_back_with_what_was_written() {
         let mut retries = Retries::new(1 << 20);
         assert_eq!(retries.see((1, 2), 5, 0), Seen::First);
-        retries.write((1, 2), Bytes::from_static(b"x"));
-        assert_eq!(retries.see((1, 2), 5, 1), Seen::Repeat(Bytes::from_static(b"x")));
+        let written: Written = Arc::from([("k".to_owned(), Annotation::Bool(true))]);
+        retries.write((1, 2), written.clone());
+        assert_eq!(retries.see((1, 2), 5, 1), Seen::Repeat(written));
         assert_eq!(retries.see((1, 2), 6, 1), Seen::RepeatedId);
         assert_eq!(retries.see((1, 2), 5, KEPT + 1), Seen::First);
     }
@@ -117,7 +121,7 @@ mod tests {
             assert_eq!(retries.see((i, i), 0, 0), Seen::First);
             assert!(retries.bytes() <= 10 * ENTRY);
         }
-        assert_eq!(retries.see((999, 999), 0, 0), Seen::Repeat(Bytes::new()));
+        assert_eq!(retries.see((999, 999), 0, 0), Seen::Repeat(Arc::default()));
         assert_eq!(retries.see((1, 1), 0, 0), Seen::First);
     }
 }

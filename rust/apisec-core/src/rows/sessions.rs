@@ -1,7 +1,6 @@
 //! Who asked and in which session.
 
-use crate::codec::record::Record;
-use crate::codec::SpanBatch;
+use crate::codec::{Member, Record, SpanBatch};
 use crate::hash::{self, Hasher};
 use crate::table::Table;
 use serde::Deserialize;
@@ -59,21 +58,22 @@ impl Sessions {
 
     /// Fills credential, principal, authenticated and session of each request.
     pub fn process(&mut self, batch: &mut SpanBatch) {
-        for member in &mut batch.members {
-            let bytes = member.bytes.clone();
-            for r in member.rows.iter_mut().filter(|r| r.request == 1) {
-                self.identify(r, &bytes);
+        for member in batch.members_mut() {
+            let mut rows = std::mem::take(&mut member.rows);
+            for r in rows.iter_mut().filter(|r| r.is_new_request()) {
+                self.identify(r, member);
                 self.settle(r.stream);
-                r.session = self.session(r, &bytes);
+                r.session = self.session(r, member);
                 self.rows += 1;
             }
+            member.rows = rows;
         }
     }
 
-    fn identify(&self, r: &mut Record, bytes: &[u8]) {
-        let credential = r.credential_text.of(bytes).trim_ascii();
+    fn identify(&self, r: &mut Record, member: &Member) {
+        let credential = member.text(r.credential_text).trim_ascii();
         r.credential = if credential.is_empty() { 0 } else { self.hasher.text(credential) };
-        let user = r.principal_text.of(bytes);
+        let user = member.text(r.principal_text);
         let trusted = if r.status == 401.0 { 0 } else { r.credential };
         r.principal = if user.is_empty() { trusted } else { self.hasher.text(user) };
         r.authenticated = if r.principal == 0 { -1 } else { 1 };
@@ -92,9 +92,9 @@ impl Sessions {
         self.settled = (self.rows, second);
     }
 
-    fn session(&mut self, r: &Record, bytes: &[u8]) -> u64 {
-        let Some(owner) = self.settings.order.iter().find_map(|source| self.key(*source, r, bytes)) else { return 0 };
-        let place = self.hasher.texts(&[r.environment_text.of(bytes), r.namespace_text.of(bytes)]);
+    fn session(&mut self, r: &Record, member: &Member) -> u64 {
+        let Some(owner) = self.settings.order.iter().find_map(|source| self.key(*source, r, member)) else { return 0 };
+        let place = self.hasher.texts(&[member.text(r.environment_text), member.text(r.namespace_text)]);
         let key = hash::mix(place, owner);
         if r.late == 1 {
             return self.known(key, r).unwrap_or_else(|| self.id(key, r.time));
@@ -129,9 +129,9 @@ impl Sessions {
     }
 
     /// The key by one source; each source has keys of its own, so that a user called as an address is nobody else.
-    fn key(&self, source: Source, r: &Record, bytes: &[u8]) -> Option<u64> {
+    fn key(&self, source: Source, r: &Record, member: &Member) -> Option<u64> {
         let (kind, value) = match source {
-            Source::Session => (1, self.hasher.some(r.session_text.of(bytes))),
+            Source::Session => (1, self.hasher.some(member.text(r.session_text))),
             Source::Principal => (2, r.principal),
             Source::Client => (3, if r.client == 0 { 0 } else { hash::mix(r.client, r.user_agent.max(1)) }),
         };
