@@ -134,7 +134,7 @@ class Findings:
         """Sends one request; True when it is dealt with."""
         try:
             reply = self._sender.send(signal, payload)
-        except Exception as error:  # a sender's fault must not end the thread
+        except Exception as error:  # noqa: BLE001 - a fault of the sender must not end the thread
             reply = Reply(False, message=f"{type(error).__name__}: {error}")
         if reply.retryable and not reply.accepted:
             return False

@@ -24,7 +24,7 @@ class Outbox:
         return len(self._waiting)
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """Bytes waiting."""
         return self._bytes
 

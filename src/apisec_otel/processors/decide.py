@@ -70,7 +70,7 @@ class Decide:
         for row, signals in by_row.items():
             self._advance(records, row)
             judged = [self._finding(batch, records, signal) for signal in signals]
-            batch.annotate(row, annotations(judged))
+            batch.annotate(row, span_attributes(judged))
             findings += judged
         return findings
 
@@ -114,7 +114,7 @@ class Decide:
         )
 
 
-def annotations(findings: Sequence[Finding]) -> dict[str, Value]:
+def span_attributes(findings: Sequence[Finding]) -> dict[str, Value]:
     """What is written on a span for the findings raised on it, shown or not; at most 10 keys."""
     ranked = sorted(findings, key=lambda finding: (-finding.level, -finding.score, finding.detector))
     worst = ranked[0]
