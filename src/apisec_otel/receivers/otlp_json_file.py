@@ -7,7 +7,6 @@ is, the first bytes say. Nothing is held but one record; a record over `LONGEST`
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
 import sys
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 import zstandard
+
+from apisec_otel.receivers.decompressed import Decompressed
 
 LONGEST: Final = 64 << 20
 """Bytes of one record, decompressed: what the OTLP receiver takes as one request."""
@@ -89,16 +90,15 @@ class OtlpFile:
             return 0
 
     def __iter__(self) -> Iterator[Stored | Fault]:
-        number = 0
+        unit, number = "line", 0
         try:
             with self._open() as raw:
                 self._raw = raw
                 for item in self._items(_decompressed(raw)):
-                    number = item.place.number
+                    unit, number = item.place.unit, item.place.number
                     yield item
         except _BROKEN as error:
-            unit = "record" if number == 0 else "what follows record or line"
-            yield Fault(Place(self.path, unit, number or 1), _reason(error))
+            yield Fault(Place(self.path, unit, number + 1), _reason(error))
 
     def _open(self) -> BinaryIO:
         return sys.stdin.buffer if self.path == "-" else cast(BinaryIO, Path(self.path).open("rb"))
@@ -202,10 +202,9 @@ class OtlpFile:
 def _decompressed(raw: BinaryIO) -> io.BufferedReader:
     start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
     if start[:2] == _GZIP:
-        return io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)), 1 << 20)
+        return io.BufferedReader(Decompressed(raw, lambda: zlib.decompressobj(wbits=31)), 1 << 18)
     if start == _ZSTD:
-        reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        return io.BufferedReader(cast(io.RawIOBase, reader), 1 << 20)
+        return io.BufferedReader(Decompressed(raw, lambda: zstandard.ZstdDecompressor().decompressobj()), 1 << 18)
     return cast(io.BufferedReader, raw)
 
 
