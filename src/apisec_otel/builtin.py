@@ -21,10 +21,10 @@ BUILTIN: dict[Family, dict[str, str]] = {
         "endpoints": "apisec_otel.processors.endpoints:Endpoints",
         "sessions": "apisec_otel.processors.sessions:Sessions",
         "detect": "apisec_otel.processors.detect:Detect",
-        "decide": "apisec_otel.processors.decide:Decide",
+        "decide": "apisec_otel.processors.decide:DecideSettings",
     },
     "connectors": {
-        "findings": "apisec_otel.connectors.findings:Findings",
+        "findings": "apisec_otel.connectors.findings:FindingsSettings",
     },
     "exporters": {
         "otlp_grpc": "apisec_otel.exporters.otlp_grpc:OtlpGrpc",

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_che
 from pydantic import BeforeValidator, SecretStr, WithJsonSchema
 
 from apisec_otel.clock import Clock, SystemClock
+from apisec_otel.reply import Reply
 from apisec_otel.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ class Processor(Protocol):
 class Exporter(Protocol):
     """Where requests go. One that answers the sender is a `pipeline.Sink` as well."""
 
-    def export(self, signal: Signal, request: bytes, /) -> None:
-        """Takes one encoded export request of a signal; never blocks longer than its timeout, raises when it is refused."""
+    def send(self, signal: Signal, payload: bytes, /) -> Reply:
+        """Takes one encoded export request; waits for the backend, at most its timeout."""
         ...
 
 
@@ -142,6 +143,24 @@ class Holds(Protocol):
         ...
 
 
+@runtime_checkable
+class Verifies(Protocol):
+    """Settings that can tell before the start whether they would build."""
+
+    def verify(self) -> None:
+        """Raises with what is wrong and what to write instead."""
+        ...
+
+
+@runtime_checkable
+class Builds(Protocol):
+    """Settings that build what runs. OTLP receivers and exporters do not: the transport is made of them all together."""
+
+    def build(self, host: "Host") -> Any:
+        """What runs; raises ComponentError when it cannot."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Declared:
     """What a component class says of itself, beside its settings."""
@@ -175,7 +194,9 @@ class Host:
     clock: Clock = field(default_factory=SystemClock)
     telemetry: Telemetry = field(default_factory=Telemetry)
     vocabulary: Any = None
-    """The native vocabulary: which attributes feed which column."""
+    """The native vocabulary: which attributes feed which column; its `hash` makes ids."""
+    rules: Mapping[str, type] = field(default_factory=dict)
+    """Settings classes of the detectors that run, by id: what a finding says of its rule."""
     directory: Path | None = None
     """Where state may be kept; none without `file_storage`."""
     in_flight: Callable[[], int] = lambda: 0

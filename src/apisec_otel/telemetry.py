@@ -11,7 +11,7 @@ import resource
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -29,12 +29,24 @@ UNITS = {
 """Units that Prometheus appends to a name; all else is a plain count."""
 
 
+_SIGNALS = ("spans", "log_records", "metric_points")
+COUNTED_ELSEWHERE = (
+    *(f"otelcol_receiver_{what}_{of}" for what in ("accepted", "refused") for of in _SIGNALS),
+    *(f"otelcol_exporter_{what}_{of}" for what in ("sent", "send_failed") for of in _SIGNALS),
+    "apisec_unanalysed_requests",
+    "apisec_receiver_events",
+    "apisec_outbox_dropped",
+)
+"""Counters of the native side."""
+
+
 class Telemetry:
     """Counters by name and labels, and callbacks that are asked when somebody looks."""
 
     def __init__(self) -> None:
         self._counts: dict[str, defaultdict[Labels, float]] = {}
         self._callbacks: dict[str, tuple[Kind, dict[Labels, Callable[[], float]]]] = {}
+        self._others: Callable[[], Iterable[tuple[str, Mapping[str, str], float]]] = tuple
         self._published: set[str] = set()
         self._meter: Any = None
         self._stop: Callable[[], None] = lambda: None
@@ -51,6 +63,12 @@ class Telemetry:
         """Asks `callback` for the value whenever the metrics are read; a later call for the same labels replaces it."""
         self._callbacks.setdefault(name, (kind, {}))[1][tuple(labels.items())] = callback
         self._publish(name)
+
+    def observe_all(self, callback: "Callable[[], Iterable[tuple[str, Mapping[str, str], float]]]") -> None:
+        """Asks `callback` for counters (name, labels, value) of a side that counts for itself; replaces the one before."""
+        self._others = callback
+        for name in COUNTED_ELSEWHERE:
+            self._publish(name)
 
     def value(self, name: str, **labels: str) -> float:
         """The present value of one series; 0 when it was never counted."""
@@ -104,6 +122,9 @@ class Telemetry:
 
         for labels, count in list(self._counts.get(name, {}).items()):
             yield Observation(count, dict(labels))
+        for other, named, value in self._others() if name in COUNTED_ELSEWHERE else ():
+            if other == name:
+                yield Observation(value, dict(named))
         for labels, callback in list(self._callbacks.get(name, ("gauge", {}))[1].items()):
             yield Observation(callback(), dict(labels))
 

@@ -4,7 +4,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 
-from apisec_otel.component import Holds, Listens, Sends
+from apisec_otel.component import Holds, Listens, Sends, Verifies
 from apisec_otel.config.model import Component, Config, Pipeline
 from apisec_otel.config.node import Node
 from apisec_otel.config.settings import Reader
@@ -23,6 +23,18 @@ def check(config: Config, tree: Node, reader: Reader) -> None:
     _loops(config, reader)
     _memory(config, reader)
     _unused(config, reader)
+    if not reader.problems:
+        _verify(config, reader)
+
+
+def _verify(config: Config, reader: Reader) -> None:
+    """Lets components that plan ahead do so, so that `validate` hears what would fail at start."""
+    for each in config.used():
+        if isinstance(each.settings, Verifies):
+            try:
+                each.settings.verify()
+            except Exception as error:
+                reader.problem(each.node, (each.family, str(each.id)), str(error))
 
 
 def _signals(config: Config, pipeline: Pipeline, tree: Node, reader: Reader) -> None:
@@ -71,6 +83,19 @@ def _one_reply(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
 
 
 def _fan_out(config: Config, tree: Node, reader: Reader) -> None:
+    received = [each for each in config.pipelines if any(one.family == "receivers" for one in each.receivers)]
+    analysed = [each for each in received if each.id.type == "traces"]
+    for pipeline in analysed[1:]:
+        what = f"is the second traces pipeline with a receiver, after {analysed[0].id}: one engine keeps one state; name all receivers in one pipeline"
+        reader.problem(_at(tree, pipeline), _path(pipeline), what)
+    for pipeline in config.pipelines:
+        fed_by = [str(one.id) for one in pipeline.receivers if one.family == "connectors"]
+        if fed_by and pipeline in received:
+            what = f"mixes receivers with connector {fed_by[0]}: what {fed_by[0]} makes would be analysed again; give it a pipeline of its own"
+            reader.problem(_at(tree, pipeline), (*_path(pipeline), "receivers"), what)
+        elif fed_by and pipeline.processors:
+            what = f"is fed by connector {fed_by[0]} and has processors; what a connector makes goes straight to the exporters"
+            reader.problem(_at(tree, pipeline), (*_path(pipeline), "processors"), what)
     fed = Counter((pipeline.id.type, each.id) for pipeline in config.pipelines for each in pipeline.receivers if each.family == "receivers")
     for pipeline in config.pipelines:
         for each in pipeline.receivers:

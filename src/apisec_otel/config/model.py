@@ -122,12 +122,12 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One configured component."""
+    """One configured component; equal when its settings are, wherever they were written."""
 
     family: Family
     id: Id
-    settings: Any
-    node: Node = NULL
+    settings: Any = field(hash=False)
+    node: Node = field(default=NULL, compare=False)
 
     @property
     def declared(self) -> Declared:

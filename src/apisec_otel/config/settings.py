@@ -57,6 +57,9 @@ class Reader:
                 self.problems.append(Problem("::".join((*path, key)), f"unknown key; {suggest(key, _keys(cls))}", place))
             elif value.value is not None or _takes_null(_keys(cls)[key]):
                 plain[key] = self._value(_keys(cls)[key], value, (*path, key))
+        for key, hint in _keys(cls).items():
+            if key not in plain and (nested := _bare(hint)[1]):
+                plain[key] = self._nested(nested, Node(None, node.place), (*path, key))
         return plain
 
     def _refused(self, why: str, node: Node, key: str, path: tuple[str, ...]) -> None:
@@ -91,18 +94,17 @@ class Reader:
         return node.value
 
     def _nested(self, nested: Nested, node: Node, path: tuple[str, ...]) -> dict[str, Chosen]:
+        """Every installed component of the family, whether it is named or not."""
+        installed = known(nested.family)
+        for id in [id for id in node.map if id not in installed]:
+            self.problems.append(Problem("::".join((*path, id)), f"unknown; {suggest(id, installed)}", str(node.key_place(id))))
         chosen = {}
-        for id, value in node.map.items():
-            here = (*path, id)
-            if id not in known(nested.family):
-                self.problems.append(Problem("::".join(here), f"unknown; {suggest(id, known(nested.family))}", str(node.key_place(id))))
-                continue
+        for id in installed:
+            value = node.map.get(id, Node(None, node.place))
             try:
-                cls = load(nested.family, id)
+                chosen[id] = self._beside(load(nested.family, id), nested.beside, value, (*path, id))
             except ComponentError as error:
-                self.problems.append(Problem("::".join(here), str(error), str(node.key_place(id))))
-                continue
-            chosen[id] = self._beside(cls, nested.beside, value, here)
+                self.problems.append(Problem("::".join((*path, id)), str(error), str(node.key_place(id))))
         return chosen
 
     def _beside(self, cls: type, beside: type, node: Node, path: tuple[str, ...]) -> Chosen:

@@ -23,12 +23,12 @@ class SpanBatch:
     Its rows are the spans that are API requests. Columns are read-only; what is written on a row leaves with its span.
     """
 
-    __slots__ = ("answers", "findings", "native")
+    __slots__ = ("findings", "native", "raised")
 
     def __init__(self, native: NativeBatch) -> None:
         self.native = native
-        self.answers: Any = None
-        """What the plan raised on these rows; None until `detect` has run."""
+        self.raised: list[Any] = []
+        """Signals that the plan raised on these rows, for `decide`."""
         self.findings: list[Any] = []
         """What `decide` found worth showing, for connectors."""
 
