@@ -77,7 +77,8 @@ fn bracketed(segment: &str) -> Option<String> {
         b'<' => inner.rsplit(':').next().unwrap_or(inner),
         _ => inner.split(':').next().unwrap_or(inner),
     };
-    let takes_rest = inner.ends_with("...") || inner.ends_with('+') && !inner.contains('(') || inner.starts_with("path:") || inner.ends_with(":path");
+    let braces = segment.as_bytes()[open] != b'(';
+    let takes_rest = braces && (inner.ends_with("...") || inner.ends_with('+') && !inner.contains(':') || inner.starts_with("path:") || inner.ends_with(":path"));
     let name = if takes_rest || name.starts_with('*') { "*" } else { word(name) };
     let tail = bracketed(rest).unwrap_or_else(|| rest.to_owned());
     Some(format!("{}{{{name}}}{tail}", &segment[..open]))
