@@ -10,7 +10,7 @@ mod member;
 mod reading;
 mod record;
 mod row;
-mod secrets;
+pub(crate) mod secrets;
 mod split;
 mod value;
 mod vocabulary;
