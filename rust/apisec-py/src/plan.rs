@@ -1,15 +1,18 @@
 //! `Plan` and `Answers`: the plan executor as Python sees it.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use apisec_core::kernels::{Kind, TALLIES, baseline};
 use apisec_core::plan::{self, ColumnMap, Data, Rows, Wanted};
+use apisec_core::rows::columns::{Columns, Judged};
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+
+use crate::batch::SpanBatch;
+use crate::detach::detached;
 
 type RaisedTuple = (usize, usize, f64, u8, u64, Vec<(f64, f64)>);
 
@@ -17,12 +20,17 @@ type RaisedTuple = (usize, usize, f64, u8, u64, Vec<(f64, f64)>);
 #[pyclass(frozen, module = "apisec_otel._native")]
 pub struct Plan {
     inner: Mutex<plan::Plan>,
+    columns: Result<Columns, String>,
 }
 
 /// What a run answered.
 #[pyclass(frozen, module = "apisec_otel._native")]
 pub struct Answers {
     inner: plan::Answers,
+}
+
+fn broken() -> PyErr {
+    PyRuntimeError::new_err("the plan broke in an earlier run")
 }
 
 fn refused(error: plan::Error) -> PyErr {
@@ -36,10 +44,7 @@ impl Plan {
             let mut plan = self.inner.lock().map_err(|_| plan::Error("the plan broke in an earlier run".into()))?;
             plan.run(rows, Wanted { all, values })
         };
-        match py.detach(|| catch_unwind(AssertUnwindSafe(run))) {
-            Ok(answers) => Ok(Answers { inner: answers.map_err(refused)? }),
-            Err(_) => Err(PyRuntimeError::new_err("the plan broke: please report this")),
-        }
+        Ok(Answers { inner: detached(py, || run().map_err(|error| error.0))? })
     }
 
     /// Calls with the plan, which is not being run meanwhile.
@@ -53,7 +58,27 @@ impl Plan {
 impl Plan {
     #[new]
     fn new(spec: &str) -> PyResult<Self> {
-        Ok(Self { inner: Mutex::new(plan::Plan::load(spec).map_err(refused)?) })
+        let plan = plan::Plan::load(spec).map_err(refused)?;
+        Ok(Self { columns: Columns::bind(plan.inputs()), inner: Mutex::new(plan) })
+    }
+
+    /// Runs the requests of a batch that are judged; rows are numbered as in the batch.
+    #[pyo3(signature = (batch, ask_all = false))]
+    fn run(&self, py: Python<'_>, batch: &SpanBatch, ask_all: bool) -> PyResult<Answers> {
+        let columns = self.columns.as_ref().map_err(|error| PyValueError::new_err(error.clone()))?;
+        let run = |batch: &mut apisec_core::codec::SpanBatch| -> PyResult<Answers> {
+            let judged = Judged::of(batch, columns);
+            let mut plan = self.inner.lock().map_err(|_| broken())?;
+            let answers = plan.run(&judged, Wanted { all: ask_all, values: &[] }).map_err(refused)?;
+            Ok(Answers { inner: answers.renumbered(judged.numbers(), batch.len()) })
+        };
+        detached(py, || batch.with_mut(run)?)
+    }
+
+    /// Ends what a recording had open, for one that begins in its past: windows close, tallies go, baselines stay.
+    fn restart(&self, py: Python<'_>) -> PyResult<()> {
+        let restart = || self.inner.lock().map(|mut plan| plan.restart()).map_err(|_| broken());
+        detached(py, restart)
     }
 
     /// The columns that rows must provide: (name, kind).

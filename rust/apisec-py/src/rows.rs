@@ -1,7 +1,7 @@
 //! The processors `requests`, `endpoints` and `sessions`: settings and state, one call a batch.
 
 use crate::batch::{SpanBatch, Vocabulary};
-use crate::detach;
+use crate::detach::detached;
 use apisec_core::rows::{endpoints, requests, sessions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -25,17 +25,17 @@ pub struct Requests(Mutex<requests::Requests>);
 impl Requests {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
-        let made = requests::Requests::new(&parse(settings)?, vocabulary.hasher().clone());
+        let made = requests::Requests::new(&parse(settings)?, (*vocabulary.hasher).clone());
         Ok(Self(Mutex::new(made.map_err(PyValueError::new_err)?)))
     }
 
     #[pyo3(signature = (batch, received=None))]
     fn process(&self, py: Python<'_>, batch: &SpanBatch, received: Option<i64>) -> PyResult<()> {
-        detach::run(py, || batch.with_mut(|batch| lock(&self.0).process(batch, received)))
+        detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch, received)))
     }
 
     fn remember(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
-        detach::run(py, || batch.with_mut(|batch| lock(&self.0).remember(batch)))
+        detached(py, || batch.with_mut(|batch| lock(&self.0).remember(batch)))
     }
 
     fn now(&self) -> i64 {
@@ -70,11 +70,11 @@ pub struct Endpoints(Mutex<endpoints::Endpoints>);
 impl Endpoints {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
-        Ok(Self(Mutex::new(endpoints::Endpoints::new(parse(settings)?, vocabulary.hasher().clone()))))
+        Ok(Self(Mutex::new(endpoints::Endpoints::new(parse(settings)?, (*vocabulary.hasher).clone()))))
     }
 
     fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
-        detach::run(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
+        detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
     }
 
     fn name(&self, endpoint: u64) -> Option<String> {
@@ -98,11 +98,11 @@ pub struct Sessions(Mutex<sessions::Sessions>);
 impl Sessions {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
-        Ok(Self(Mutex::new(sessions::Sessions::new(parse(settings)?, vocabulary.hasher().clone()))))
+        Ok(Self(Mutex::new(sessions::Sessions::new(parse(settings)?, (*vocabulary.hasher).clone()))))
     }
 
     fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
-        detach::run(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
+        detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
     }
 
     fn restart(&self) {

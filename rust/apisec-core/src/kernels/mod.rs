@@ -233,6 +233,16 @@ macro_rules! kernels {
                 }
             }
 
+            /// Words in an entry.
+            pub fn cells(&self) -> usize {
+                match self { $(Self::$name(_) => <$module::$name as Tally>::CELLS,)* }
+            }
+
+            /// Whether its first cell is a handle into the spill.
+            pub fn spills(&self) -> bool {
+                match self { $(Self::$name(_) => <$module::$name as Tally>::SPILLS,)* }
+            }
+
             /// Counts and answers a piece.
             pub fn run(&self, piece: &Piece<'_>, call: &Call<'_>, table: &mut Table, slots: &mut [u32], out: &mut [f64]) {
                 match self {

@@ -36,7 +36,7 @@ pub struct Plan {
     arenas: Arenas,
     signals: Vec<Signal>,
     /// Stream time and its whole second; none before the first row.
-    time: i64,
+    pub(super) time: i64,
     second: Option<i64>,
     /// Rows since the plan began, and those not late since the tables last settled.
     pub(super) row: u64,
@@ -108,6 +108,11 @@ impl Plan {
         }
         answers.raised.sort_by_key(|raised| raised.row);
         Ok(answers)
+    }
+
+    /// The next row sets stream time anew.
+    pub(super) fn forget_time(&mut self) {
+        (self.time, self.second) = (0, None);
     }
 
     fn empty(&self, wanted: Wanted<'_>) -> Result<Answers, Error> {

@@ -38,6 +38,30 @@ pub struct Answers {
     pub values: Vec<Data>,
 }
 
+impl Answers {
+    /// Numbers rows as in the batch of `all` rows that they were picked from; rows not picked scored nothing.
+    #[must_use]
+    pub fn renumbered(mut self, numbers: &[u32], all: usize) -> Self {
+        let number = |row: usize| numbers.get(row).map_or(row, |&number| number as usize);
+        self.raised.iter_mut().for_each(|raised| raised.row = number(raised.row));
+        self.scores.iter_mut().for_each(|scores| *scores = spread(scores, numbers, all));
+        if !self.learning.is_empty() {
+            self.learning = spread(&self.learning, numbers, all);
+        }
+        self
+    }
+}
+
+fn spread<T: Copy + Default>(values: &[T], numbers: &[u32], all: usize) -> Vec<T> {
+    let mut out = vec![T::default(); all];
+    for (&value, &number) in values.iter().zip(numbers) {
+        if let Some(place) = out.get_mut(number as usize) {
+            *place = value;
+        }
+    }
+    out
+}
+
 /// A signal after checking.
 #[derive(Debug)]
 pub struct Signal {

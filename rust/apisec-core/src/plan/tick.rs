@@ -1,7 +1,8 @@
 //! What happens between two rows: flags take effect, windows close and teach, tables settle. Nothing else feeds back.
 
 use super::keyed::Keyed;
-use super::node::Baseline;
+use super::flags::Flags;
+use super::node::{Baseline, Node};
 use super::run::Plan;
 use crate::kernels::baseline::{self, PENDING_CELLS};
 use crate::table::NONE;
@@ -20,6 +21,24 @@ impl Plan {
         for shared in &mut self.keyed.tables {
             shared.table.expire(now);
         }
+    }
+
+    /// Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay.
+    pub fn restart(&mut self) {
+        (0..self.baselines.len()).for_each(|number| self.close(number, self.time));
+        self.settle();
+        for (number, shared) in self.keyed.tables.iter_mut().enumerate() {
+            if self.baselines.iter().all(|baseline| baseline.table != number) {
+                shared.table.clear();
+            }
+        }
+        for node in &self.nodes {
+            if let Node::Tally(tally) = node {
+                self.keyed.tables[tally.table].table.zero(tally.cell, tally.kernel.cells(), tally.kernel.spills());
+            }
+        }
+        self.flags = Flags::default();
+        self.forget_time();
     }
 
     /// Tables come back under their caps.

@@ -162,6 +162,26 @@ impl Table {
         }
     }
 
+    /// Removes every entry.
+    pub fn clear(&mut self) {
+        self.fresh.clear();
+        for slot in self.probation.drain(..).chain(self.main.drain(..)).collect::<Vec<_>>() {
+            self.remove(slot);
+        }
+        self.probation_bytes = 0;
+    }
+
+    /// Puts `count` cells from `cell` on back to their beginning, in every settled entry; `spills` if the first is a handle.
+    pub fn zero(&mut self, cell: usize, count: usize, spills: bool) {
+        for slot in self.probation.iter().chain(&self.main).copied().collect::<Vec<_>>() {
+            if spills {
+                self.spill.free(self.slab.cells(slot)[cell]);
+            }
+            self.slab.cells_mut(slot)[cell..cell + count].fill(0);
+            self.charge(slot);
+        }
+    }
+
     fn cost(&self, slot: u32) -> u64 {
         ENTRY_BYTES + 8 * (self.slab.width() as u64 + self.slab.words(slot))
     }
