@@ -6,8 +6,14 @@ use std::fmt;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Refused input. Prints as `offset 8123: length 4294967295 past the end (8190)`.
+///
+/// One pointer wide, so that results travel in registers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Fault>);
+
+/// Where, and what: `error.offset`, `error.what`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Error {
+pub struct Fault {
     /// Byte offset into the input, where what is wrong begins.
     pub offset: usize,
     /// What is wrong.
@@ -49,7 +55,21 @@ impl Error {
     #[cold]
     #[inline(never)]
     pub fn new(offset: usize, what: What) -> Self {
-        Self { offset, what }
+        Self(Box::new(Fault { offset, what }))
+    }
+}
+
+impl std::ops::Deref for Error {
+    type Target = Fault;
+
+    fn deref(&self) -> &Fault {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -7,8 +7,8 @@ use super::record::{RESERVED, Record, Slice};
 use super::row::{Memo, Row, Source};
 use super::secrets::{Secrecy, find_queries, find_whole};
 use super::tags;
-use super::value::read_key_value;
-use super::vocabulary::{Place, Vocabulary};
+use super::value::{Scalar, Value, plain, plain_text, read_key_value, read_value};
+use super::vocabulary::{Entry, Place, Vocabulary};
 use crate::error::{Error, Result, What};
 use crate::hash::Hasher;
 use crate::wire::{Cursor, deeper};
@@ -252,26 +252,64 @@ impl<'a> Decoder<'a> {
     /// One attribute: framing and depth checked, secrets noted, columns of `row` fed.
     #[inline]
     fn attribute(&mut self, body: Cursor<'a>, room: u32, place: Place, row: Option<&mut Row>) -> Result<()> {
-        let vocabulary = self.vocabulary;
-        let (key, value) = read_key_value(&mut body.clone(), room)?;
+        let Some((key, mut value)) = plain(self.bytes, &body) else {
+            let (key, value) = read_key_value(&mut body.clone(), room)?;
+            let entry = self.vocabulary.keys.find(key.of(self.bytes));
+            return self.use_attribute(body, room, place, row, key, value, entry);
+        };
+        let entry = self.vocabulary.keys.find(key.of(self.bytes));
+        let text = plain_text(self.bytes, &value);
+        if entry.is_none() {
+            if text.is_none() {
+                read_value(&mut value, deeper(room, body.at())?, &mut Value::default())?;
+            }
+            if let Some(row) = row {
+                self.count(row, place, key);
+            }
+            return Ok(());
+        }
+        let mut read = Value::Scalar(text.map_or(Scalar::Missing, Scalar::Text));
+        if text.is_none() {
+            read_value(&mut value, deeper(room, body.at())?, &mut read)?;
+        }
+        self.use_attribute(body, room, place, row, key, read, entry)
+    }
+
+    #[inline]
+    fn count(&self, row: &mut Row, place: Place, key: Slice) {
+        row.attributes = row.attributes.saturating_add(1);
+        let reserved = &self.vocabulary.reserved;
         let name = key.of(self.bytes);
-        let entry = vocabulary.keys.find(name);
+        if place == Place::Span && name.first() == reserved.first() && !reserved.is_empty() && name.starts_with(reserved) {
+            row.record.marks |= RESERVED;
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn use_attribute(
+        &mut self,
+        body: Cursor<'a>,
+        room: u32,
+        place: Place,
+        row: Option<&mut Row>,
+        key: Slice,
+        value: Value,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
+        let vocabulary = self.vocabulary;
         match entry.and_then(|entry| entry.secrecy) {
             None => {}
             Some(Secrecy::Whole(key)) => find_whole(self.bytes, body, room, key, &mut self.secrets)?,
             Some(Secrecy::Query) => find_queries(vocabulary, self.bytes, body, room, &mut self.secrets)?,
         }
         let Some(row) = row else { return Ok(()) };
-        row.attributes = row.attributes.saturating_add(1);
-        if place == Place::Span && !vocabulary.reserved.is_empty() && name.starts_with(&vocabulary.reserved) {
-            row.record.marks |= RESERVED;
-        }
+        self.count(row, place, key);
         let Some(entry) = entry else { return Ok(()) };
         let uses = if place == Place::Span { &entry.on_span } else { &entry.on_resource };
         if uses.is_empty() {
             return Ok(());
         }
-        let mut source = Source { vocabulary, bytes: self.bytes, made: &mut self.made, body, value };
+        let mut source = Source { vocabulary, bytes: self.bytes, made: &mut self.made, body, value: &value };
         for wanted in uses {
             row.offer(wanted, &mut source);
         }

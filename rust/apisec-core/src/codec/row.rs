@@ -32,7 +32,7 @@ pub(crate) struct Source<'a, 'b> {
     pub made: &'b mut Vec<u8>,
     /// The KeyValue's body.
     pub body: Cursor<'a>,
-    pub value: Value,
+    pub value: &'b Value,
 }
 
 impl Row {
@@ -95,7 +95,7 @@ impl Source<'_, '_> {
     /// The text that a reading takes, unless it stands for a missing one.
     #[inline]
     fn read_text(&mut self, reading: Reading) -> Option<Slice> {
-        let whole = match (reading, self.value) {
+        let whole = match (reading, *self.value) {
             (Reading::Constant(slice), value) => {
                 return value.is_set().then(|| Slice { at: slice.at + self.bytes.len() as u32, ..slice });
             }
@@ -118,7 +118,7 @@ impl Source<'_, '_> {
     }
 
     fn read_number(&mut self, reading: Reading) -> Option<f64> {
-        let scalar = match self.value {
+        let scalar = match *self.value {
             Value::List { last, .. } if reading == Reading::Last => last,
             Value::List { first, .. } => first,
             Value::Scalar(scalar) => scalar,

@@ -113,6 +113,36 @@ fn walk_map(cursor: &mut Cursor<'_>, room: u32) -> Result<()> {
     Ok(())
 }
 
+/// The key and the value's body of a `KeyValue` written as all SDKs write it: key, value, nothing else.
+#[inline]
+pub(crate) fn plain<'a>(bytes: &'a [u8], body: &Cursor<'a>) -> Option<(Slice, Cursor<'a>)> {
+    let content = bytes.get(body.at()..body.end())?;
+    let (&[tag, len], rest) = content.split_first_chunk::<2>()?;
+    if u32::from(tag) != tags::KEY || len >= 0x80 {
+        return None;
+    }
+    let &[tag, value_len] = rest.get(len as usize..)?.first_chunk::<2>()?;
+    let key_at = body.at() + 2;
+    let mut value = Cursor::over(bytes, Slice::new(key_at + len as usize + 1, body.end()));
+    if u32::from(tag) != tags::VALUE {
+        return None;
+    }
+    if value_len >= 0x80 || key_at + len as usize + 2 + value_len as usize != body.end() {
+        let message = value.message().ok()?;
+        return value.is_empty().then_some((Slice::new(key_at, key_at + len as usize), message));
+    }
+    let value = Cursor::over(bytes, Slice::new(body.end() - value_len as usize, body.end()));
+    Some((Slice::new(key_at, key_at + len as usize), value))
+}
+
+/// The text of an `AnyValue` that is one text and nothing else.
+#[inline]
+pub(crate) fn plain_text(bytes: &[u8], value: &Cursor<'_>) -> Option<Slice> {
+    let &[tag, len] = bytes.get(value.at()..value.end())?.first_chunk::<2>()?;
+    let sound = u32::from(tag) == tags::STRING && len < 0x80 && value.at() + 2 + len as usize == value.end();
+    sound.then(|| Slice::new(value.at() + 2, value.end()))
+}
+
 /// Reads a `KeyValue`, whichever of its fields comes first.
 #[inline]
 pub(crate) fn read_key_value(cursor: &mut Cursor<'_>, room: u32) -> Result<(Slice, Value)> {
