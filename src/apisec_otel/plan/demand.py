@@ -1,0 +1,129 @@
+"""Which rows need an answer: conditions flow back from what is raised to the kernels behind it.
+
+Skipping an answer never skips counting or teaching, so a mask of one detector cannot change what another sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from apisec_otel.plan.draft import Draft
+from apisec_otel.plan.kernels import KERNELS
+from apisec_otel.plan.node import Graph
+
+Masks = dict[int, tuple[int, ...] | None]
+
+
+def demand(graph: Graph, drafts: Iterable[Draft]) -> Masks:
+    """For each kernel node that is needed: the conditions of which one must hold where its answer is wanted; None for every row."""
+    walk = _Walk(graph)
+    for draft in drafts:
+        walk.signal(draft)
+    return _acyclic(graph, walk.masks)
+
+
+class _Walk:
+    """Collects masks. `mask` None is every row; `truth` says that only "is it 1?" matters of a condition, not -1 against 0."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.masks: dict[int, set[int | None]] = {}
+        self._seen: set[tuple[int, int | None, bool]] = set()
+
+    def signal(self, draft: Draft) -> None:
+        raised = draft.when
+        if raised is not None:
+            self.want(raised, None, truth=True)
+        elif draft.p is not None:
+            self.want(draft.p, None)
+            raised = self.graph.add("less", (draft.p, self.graph.constant(draft.chosen.q)), kind="logic")
+        for position in draft.outputs():
+            if position != draft.when:
+                self.want(position, raised)
+
+    def want(self, position: int, mask: int | None, *, truth: bool = False) -> None:
+        if (position, mask, truth) in self._seen:
+            return
+        self._seen.add((position, mask, truth))
+        node = self.graph[position]
+        if node.op in KERNELS:
+            self._kernel(position, mask)
+        elif truth and node.op == "and":
+            self._conjuncts(position, mask)
+        elif truth and node.op == "or":
+            for arg in node.args:
+                self.want(arg, mask, truth=True)
+        elif truth and node.op in ("greater", "greater_equal"):
+            self._threshold(position, mask)
+        else:
+            for arg in node.args:
+                self.want(arg, mask)
+
+    def _kernel(self, position: int, mask: int | None) -> None:
+        node, kernel = self.graph[position], KERNELS[self.graph[position].op]
+        if position not in self.masks:
+            self.masks[position] = set()
+            counted = self._or_every(node.args[kernel.at("where")])
+            for (name, _), arg in zip(kernel.operands, node.args, strict=True):
+                self.want(arg, None if name in ("by", "where") else counted, truth=name == "where")
+        self.masks[position].add(mask)
+        if node.op == "tail":
+            self.want(node.args[kernel.at("value")], mask)
+
+    def _conjuncts(self, position: int, mask: int | None) -> None:
+        parts = conjuncts(self.graph, position)
+        for part in sorted(parts, key=self._stateful):
+            self.want(part, mask, truth=True)
+            mask = self._both(mask, part)
+
+    def _threshold(self, position: int, mask: int | None) -> None:
+        """`x > maximum(20, y)` implies `x > 20`, so y is wanted only there. Constants alone do: a missing operand is skipped."""
+        node = self.graph[position]
+        left, right = node.args
+        self.want(left, mask)
+        operands = _flat(self.graph, right, "maximum")
+        for constant in [one for one in operands if self.graph[one].op == "constant"]:
+            mask = self._both(mask, self.graph.add(node.op, (left, constant), kind="logic")) if len(operands) > 1 else mask
+        for operand in operands:
+            self.want(operand, mask)
+
+    def _stateful(self, position: int) -> bool:
+        return any(self.graph[below].op in KERNELS for below in self.graph.below(position))
+
+    def _both(self, mask: int | None, condition: int) -> int:
+        return condition if mask is None else self.graph.add("and", (mask, condition), kind="logic")
+
+    def _or_every(self, where: int) -> int | None:
+        return None if where == self.graph.always() else where
+
+
+def conjuncts(graph: Graph, position: int) -> list[int]:
+    """The conditions that `&` joins, from left to right."""
+    return _flat(graph, position, "and")
+
+
+def _flat(graph: Graph, position: int, op: str) -> list[int]:
+    node = graph[position]
+    return [leaf for arg in node.args for leaf in _flat(graph, arg, op)] if node.op == op else [position]
+
+
+def _acyclic(graph: Graph, wanted: dict[int, set[int | None]]) -> Masks:
+    """Drops a kernel's mask where it would wait, over other masks, for the kernel's own answer."""
+    masks: Masks = {}
+    for position in sorted(wanted):
+        conditions = wanted[position]
+        mask = None if None in conditions else tuple(sorted(one for one in conditions if one is not None))
+        masks[position] = None if mask and position in _reach(graph, mask, masks) else mask
+    return masks
+
+
+def _reach(graph: Graph, start: Iterable[int], masks: Masks) -> set[int]:
+    found: set[int] = set()
+    waiting = list(start)
+    while waiting:
+        here = waiting.pop()
+        if here not in found:
+            found.add(here)
+            waiting.extend(graph[here].args)
+            waiting.extend(masks.get(here) or ())
+    return found
