@@ -110,6 +110,8 @@ class Finding:
     evidence: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     request: RequestFacts = RequestFacts()
     suppressed: Suppressed | None = None
+    row: int = 0
+    """Row of the batch that it was judged in."""
 
     @property
     def evidence_span_id(self) -> bytes:

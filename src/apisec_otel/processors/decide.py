@@ -111,6 +111,7 @@ class Decide:
             evidence=signal.evidence,
             request=_facts(batch, records, row),
             suppressed="dedup" if repeated else None,
+            row=row,
         )
 
 
