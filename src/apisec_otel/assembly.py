@@ -10,6 +10,7 @@ from apisec_otel import semconv
 from apisec_otel.component import Builds, Connector, Exporter, Holds, Host, Processor, Signal
 from apisec_otel.config import Component, Config, Pipeline
 from apisec_otel.errors import ApisecError, ComponentError
+from apisec_otel.findings.rows import native_view
 from apisec_otel.pipeline import Gap
 from apisec_otel.pipeline import Pipeline as Engine
 from apisec_otel.transport import Transport
@@ -47,11 +48,19 @@ def vocabulary_of(config: Config, made: bytes) -> Vocabulary:
 
 def native_vocabulary(vocabulary: Vocabulary) -> Any:
     """The vocabulary as native code holds it."""
+    return _native().Vocabulary(*vocabulary)
+
+
+def native_rows() -> Callable[[Any], Any]:
+    """How to see a native batch's rows."""
+    return native_view(_native().RECORD_FIELDS)
+
+
+def _native() -> Any:
     try:
-        native = importlib.import_module("apisec_otel._native")
+        return importlib.import_module("apisec_otel._native")
     except ImportError as error:
         raise ComponentError(f"the native module is not built: {error}; run `make build`") from error
-    return native.Vocabulary(*vocabulary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +71,7 @@ class Assembler:
     """Lent to every component, each with its own id."""
     make_transport: Callable[[Config, Any], Transport]
     make_vocabulary: Callable[[Vocabulary], Any] = native_vocabulary
+    make_view: Callable[[], Callable[[Any], Any]] = native_rows
     made_secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
 
     def assemble(self, config: Config, before: Assembly | None = None) -> Assembly:
@@ -73,7 +83,7 @@ class Assembler:
         same = before is not None and before.vocabulary == vocabulary
         native = before.native if before and same else self.make_vocabulary(vocabulary)
         transport = self.make_transport(config, native)
-        host = replace(self.host, vocabulary=native, table_bytes=table_bytes(config), rules=rules_of(config))
+        host = replace(self.host, vocabulary=native, view=self.make_view(), table_bytes=table_bytes(config), rules=rules_of(config))
         builder = _Builder(config, host, transport, before if same else None)
         assembly = Assembly(config=config, vocabulary=vocabulary, native=native, transport=transport, engine=builder.engine())
         assembly.processors, assembly.connectors, assembly.exporters = builder.processors, builder.connectors, builder.exporters

@@ -195,6 +195,8 @@ class Host:
     telemetry: Telemetry = field(default_factory=Telemetry)
     vocabulary: Any = None
     """The native vocabulary: which attributes feed which column; its `hash` makes ids."""
+    view: Callable[[Any], Any] = lambda batch: batch
+    """A native batch's rows as a structured array."""
     rules: Mapping[str, type] = field(default_factory=dict)
     """Settings classes of the detectors that run, by id: what a finding says of its rule."""
     directory: Path | None = None

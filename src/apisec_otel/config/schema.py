@@ -45,7 +45,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 class _Generator(GenerateJsonSchema):
-    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:  # noqa: ARG002 the base's signature
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
         return {"type": "string", "pattern": PATTERN, "examples": ["30s", "10m", "1h30m"]}
 
     def int_schema(self, schema: core_schema.IntSchema) -> JsonSchemaValue:
