@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Protocol
+from importlib.metadata import version
+from typing import ClassVar, Final, Protocol
 
+from apisec_otel.component import Exporter, Host
 from apisec_otel.connectors.outbox import Outbox, Signal
-from apisec_otel.findings.finding import Finding, Hash
+from apisec_otel.findings.finding import Finding, Hash, Rule
 from apisec_otel.findings.metrics import Counts
 from apisec_otel.findings.rows import Batch, View
 from apisec_otel.findings.wire import Rules, logs_request, spans_request
-from apisec_otel.reply import Reply
+from apisec_otel.reply import ACCEPTED, Reply
+from apisec_otel.spans.batch import SpanBatch
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,47 @@ class FindingsSettings:
     """Between two exports of metrics."""
     outbox_mib: int = 16
     """Most that may wait for a backend; what comes on top is dropped and counted."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"findings"})
+    gives: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
+
+    def build(self, host: Host) -> Connected:
+        """The connector, sending to the exporters of the pipelines that it feeds."""
+        rules = {id: Rule(id, (rule.__doc__ or "").strip().partition("\n")[0]) for id, rule in host.rules.items()}
+        sender = Fan({signal: tuple(exporters) for signal, exporters in host.outputs.items()})
+        return Connected(Findings(self, sender, host.view, host.vocabulary.hash, host.clock.now, rules, version("apisec-otel")))
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """Sends to every exporter of a signal; the first that refuses answers for all. A signal without exporters is taken and gone."""
+
+    exporters: Mapping[Signal, tuple[Exporter, ...]]
+
+    def send(self, signal: Signal, payload: bytes) -> Reply:
+        """Hands an OTLP request on."""
+        replies = [exporter.export(signal, [payload]) for exporter in self.exporters.get(signal, ())]
+        return next((reply for reply in replies if not reply.accepted), ACCEPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The end of a pipeline of traces."""
+
+    findings: Findings
+
+    def consume(self, batch: SpanBatch) -> None:
+        """Takes what `decide` put on the batch."""
+        self.findings.consume(batch.native, batch.findings)
+        self.findings.tick()
+
+    def start(self) -> None:
+        """Sends in a thread of its own."""
+        self.findings.start()
+
+    def stop(self) -> None:
+        """Sends what still waits."""
+        self.findings.stop()
 
 
 class Findings:
@@ -134,7 +178,7 @@ class Findings:
         """Sends one request; True when it is dealt with."""
         try:
             reply = self._sender.send(signal, payload)
-        except Exception as error:  # noqa: BLE001 - a fault of the sender must not end the thread
+        except Exception as error:
             reply = Reply(False, message=f"{type(error).__name__}: {error}")
         if reply.retryable and not reply.accepted:
             return False

@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TextIO
+from typing import Any, ClassVar, Final, Literal, TextIO
 
+from apisec_otel.component import Host
 from apisec_otel.exporters.otlp_json import to_json
 from apisec_otel.findings.text import escape
 from apisec_otel.reply import ACCEPTED, Reply
@@ -26,6 +27,12 @@ class DebugSettings:
 
     verbosity: Literal["basic", "normal", "detailed"] = "basic"
     """basic: counts. normal: a line for each span, log record or metric. detailed: everything."""
+
+    signals: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
+
+    def build(self, host: Host) -> DebugExporter:
+        """The exporter."""
+        return DebugExporter(self)
 
 
 class DebugExporter:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import zstandard
 
+from apisec_otel.component import Host
 from apisec_otel.exporters.otlp_json import to_json
 from apisec_otel.reply import ACCEPTED, Reply
 
@@ -39,6 +40,12 @@ class FileSettings:
     """Not supported."""
     encoding: Any = None
     """Not supported."""
+
+    signals: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
+
+    def build(self, host: Host) -> FileExporter:
+        """Opens the file."""
+        return FileExporter(self)
 
     def __post_init__(self) -> None:
         if not self.path:

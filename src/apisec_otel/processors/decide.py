@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from apisec_otel import semconv
+from apisec_otel.component import Host, Processor
 from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, finding_id
 from apisec_otel.findings.repeats import Repeats
 from apisec_otel.findings.risk import EntityRisk
 from apisec_otel.findings.rows import Batch, EndpointNames, Records, Value, View
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
+from apisec_otel.spans.batch import SpanBatch
 
 RESTART: Final = 600 * 10**9
 """A row in time that starts further back than this begins another recording."""
@@ -31,6 +33,13 @@ class DecideSettings:
     """Most pairs of entity and (detector, endpoint) whose risk is kept; the entity longest quiet goes first."""
     repeats: int = 65_536
     """Most findings remembered as shown; the oldest goes first."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"endpoint", "session", "signals"})
+    provides: ClassVar[frozenset[str]] = frozenset({"findings"})
+
+    def build(self, host: Host) -> Processor:
+        """The step of a pipeline."""
+        return Step(Decide(self, host.view, host.vocabulary.hash))
 
 
 class Decide:
@@ -113,6 +122,17 @@ class Decide:
             suppressed="dedup" if repeated else None,
             row=row,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Decides on what `detect` put on the batch."""
+
+    decide: Decide
+
+    def process(self, batch: SpanBatch) -> None:
+        """Puts the findings on the batch."""
+        batch.findings += self.decide.decide(batch.native, batch.raised)
 
 
 def span_attributes(findings: Sequence[Finding]) -> dict[str, Value]:
