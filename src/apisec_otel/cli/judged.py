@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.findings.finding import SUPPRESSED, Finding
-from apisec_otel.findings.rows import Batch, EndpointNames, Records
+from apisec_otel.findings.rows import EndpointNames, Records
 from apisec_otel.findings.severity import SEVERITIES
 from apisec_otel.receivers.otlp_json_file import Fault
+from apisec_otel.spans.batch import NativeBatch
 
 NANO = 10**9
 
@@ -23,7 +24,7 @@ NANO = 10**9
 class Judged:
     """A batch after the pipeline: every row has a score of each detector, whether or not it was raised."""
 
-    batch: Batch
+    batch: NativeBatch
     findings: Sequence[Finding]
     """Suppressed ones too, in row order."""
     scores: Mapping[str, NDArray[np.floating[Any]]]
@@ -44,7 +45,7 @@ class Engine(Protocol):
     def evicted(self) -> int:
         """Sessions that went for want of room."""
 
-    def view(self, batch: Batch, /) -> Records:
+    def view(self, batch: NativeBatch, /) -> Records:
         """The batch's rows."""
 
     def transcode(self, line: bytes, /) -> bytes:
@@ -64,7 +65,7 @@ class Engine(Protocol):
 class Rows:
     """The API requests of a batch, repeats left out, as arrays of one length."""
 
-    batch: Batch
+    batch: NativeBatch
     records: Records
     index: NDArray[np.intp]
     names: Sequence[str]
@@ -124,8 +125,7 @@ class Summary:
 
 
 def rfc3339(nanoseconds: int) -> str:
-    """
-    >>> rfc3339(1_700_000_000_000_000_005)
+    """>>> rfc3339(1_700_000_000_000_000_005)
     '2023-11-14T22:13:20.000000005Z'
     """
     seconds, rest = divmod(nanoseconds, NANO)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from apisec_otel.cli.judged import Judged
 from apisec_otel.findings.finding import Raised
-from apisec_otel.findings.rows import Batch, View
+from apisec_otel.findings.rows import View
 from apisec_otel.processors.decide import Decide
+from apisec_otel.spans.batch import NativeBatch
 
 CONSTANT_SECRET: Final = b"apisec-otel/demo"
 """What ids are made with when no secret is configured: the same in every replay, and known to everybody."""
@@ -31,19 +32,19 @@ class Verdict:
 class Observer(Protocol):
     """A processor that fills columns: requests, endpoints, sessions."""
 
-    def process(self, batch: Batch, /) -> object: ...
+    def process(self, batch: NativeBatch, /) -> object: ...
 
 
 @dataclass(kw_only=True)
 class ReplayEngine:
     """Decodes, observes, detects (asking every row), decides."""
 
-    decode: Callable[[list[bytes]], Batch]
+    decode: Callable[[list[bytes]], NativeBatch]
     """ValueError when a request cannot be decoded."""
     transcode: Callable[[bytes], bytes]
     view: View
     observers: Sequence[Observer]
-    detect: Callable[[Batch], Verdict]
+    detect: Callable[[NativeBatch], Verdict]
     decide: Decide
     ended: Callable[[], Sequence[int]]
     """Sessions that ended since it was last asked."""

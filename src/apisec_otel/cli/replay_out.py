@@ -33,7 +33,7 @@ class OutDirectory:
         if error is None:
             self._findings.stop()
         for file in self._files.values():
-            file.close()
+            file.stop()
 
     def write(self, judged: Judged) -> None:
         """Takes a judged batch. A full disk is an OSError: half an output is none."""
