@@ -4,12 +4,13 @@ import importlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from apisec_otel import semconv
 from apisec_otel.component import Builds, Connector, Exporter, Holds, Host, Processor, Signal
 from apisec_otel.config import Component, Config, Pipeline
 from apisec_otel.errors import ApisecError, ComponentError
+from apisec_otel.findings.rows import native_view
 from apisec_otel.pipeline import Gap
 from apisec_otel.pipeline import Pipeline as Engine
 from apisec_otel.transport import Transport
@@ -47,11 +48,19 @@ def vocabulary_of(config: Config, made: bytes) -> Vocabulary:
 
 def native_vocabulary(vocabulary: Vocabulary) -> Any:
     """The vocabulary as native code holds it."""
+    return _native().Vocabulary(*vocabulary)
+
+
+def native_rows() -> Callable[[Any], Any]:
+    """How to see a native batch's rows."""
+    return native_view(_native().RECORD_FIELDS)
+
+
+def _native() -> Any:
     try:
-        native = importlib.import_module("apisec_otel._native")
+        return importlib.import_module("apisec_otel._native")
     except ImportError as error:
         raise ComponentError(f"the native module is not built: {error}; run `make build`") from error
-    return native.Vocabulary(*vocabulary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +71,7 @@ class Assembler:
     """Lent to every component, each with its own id."""
     make_transport: Callable[[Config, Any], Transport]
     make_vocabulary: Callable[[Vocabulary], Any] = native_vocabulary
+    make_view: Callable[[], Callable[[Any], Any]] = native_rows
     made_secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
 
     def assemble(self, config: Config, before: Assembly | None = None) -> Assembly:
@@ -73,11 +83,10 @@ class Assembler:
         same = before is not None and before.vocabulary == vocabulary
         native = before.native if before and same else self.make_vocabulary(vocabulary)
         transport = self.make_transport(config, native)
-        host = replace(self.host, vocabulary=native, table_bytes=table_bytes(config), rules=rules_of(config))
-        build = _Builder(config, host, transport, before if same else None)
-        assembly = Assembly(config=config, vocabulary=vocabulary, native=native, transport=transport, engine=None)
-        assembly.engine = build.engine()
-        assembly.processors, assembly.connectors, assembly.exporters = build.processors, build.connectors, build.exporters
+        host = replace(self.host, vocabulary=native, view=self.make_view(), table_bytes=table_bytes(config), rules=rules_of(config))
+        builder = _Builder(config, host, transport, before if same else None)
+        assembly = Assembly(config=config, vocabulary=vocabulary, native=native, transport=transport, engine=builder.engine())
+        assembly.processors, assembly.connectors, assembly.exporters = builder.processors, builder.connectors, builder.exporters
         return assembly
 
 
@@ -111,7 +120,7 @@ class _Builder:
 
     def _processor(self, each: Component) -> Processor:
         kept = self._before.processors.get(each) if self._before else None
-        self.processors[each] = kept if kept is not None else self._built(each, self._host)
+        self.processors[each] = kept if kept is not None else build(each, self._host)
         return self.processors[each]
 
     def _connector(self, each: Component) -> Connector:
@@ -119,18 +128,15 @@ class _Builder:
             fed = [pipeline for pipeline in self._config.pipelines if each in pipeline.receivers]
             outputs: dict[Signal, list[Exporter]] = {}
             for pipeline in fed:
-                outputs.setdefault(pipeline.id.type, []).extend(map(self._exporter, pipeline.sinks))  # type: ignore[call-overload]
-            self.connectors[each] = self._built(each, replace(self._host, outputs=outputs))
+                outputs.setdefault(cast(Signal, pipeline.id.type), []).extend(map(self._exporter, pipeline.sinks))
+            self.connectors[each] = build(each, replace(self._host, outputs=outputs))
         return self.connectors[each]
 
     def _exporter(self, each: Component) -> Exporter:
         if each not in self.exporters:
-            self.exporters[each] = self._built(each, self._host) if isinstance(each.settings, Builds) else self._transport.exporter(str(each.id))
+            builds = isinstance(each.settings, Builds)
+            self.exporters[each] = build(each, self._host) if builds else self._transport.exporter(str(each.id))
         return self.exporters[each]
-
-    @staticmethod
-    def _built(each: Component, host: Host) -> Any:
-        return build(each, host)
 
 
 def build(component: Component, host: Host) -> Any:
@@ -150,7 +156,7 @@ def table_bytes(config: Config) -> int:
 
 def rules_of(config: Config) -> dict[str, type]:
     """Classes of the detectors that run, by id."""
-    rules = {}
+    rules: dict[str, type] = {}
     for each in config.used():
         if hasattr(each.settings, "running"):
             rules |= {id: type(settings) for id, settings, *_ in each.settings.running()}

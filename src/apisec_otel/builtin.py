@@ -29,14 +29,15 @@ BUILTIN: dict[Family, dict[str, str]] = {
     "exporters": {
         "otlp_grpc": "apisec_otel.exporters.otlp_grpc:OtlpGrpc",
         "otlp_http": "apisec_otel.exporters.otlp_http:OtlpHttp",
-        "file": "apisec_otel.exporters.file:File",
-        "debug": "apisec_otel.exporters.debug:Debug",
+        "file": "apisec_otel.exporters.file:FileSettings",
+        "debug": "apisec_otel.exporters.debug:DebugSettings",
     },
     "extensions": {
         "health_check": "apisec_otel.extensions.health_check:HealthCheck",
         "file_storage": "apisec_otel.extensions.file_storage:FileStorage",
     },
     "detectors": {
+        "auth_bruteforce": "apisec_otel.detectors.auth_bruteforce:AuthBruteforce",
         "bola_enumeration": "apisec_otel.detectors.bola_enumeration:BolaEnumeration",
     },
 }
@@ -79,13 +80,14 @@ def load(family: Family, type_: str) -> type:
     origin = known(family).get(resolve(family, type_))
     if origin is None:
         raise ComponentError(f"unknown type {type_!r} of {family}; {suggest(type_, known(family))}")
+    where = f"{family}::{type_} of {origin.package} ({origin.target})"
     module, _, name = origin.target.partition(":")
     try:
         loaded = getattr(import_module(module), name)
     except Exception as error:
-        raise ComponentError(f"{family}::{type_} of {origin.package} ({origin.target}) cannot be imported: {type(error).__name__}: {error}") from error
+        raise ComponentError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
     if not hasattr(loaded, "__dataclass_fields__"):
-        raise ComponentError(f"{family}::{type_} of {origin.package} ({origin.target}) is not a dataclass of settings")
+        raise ComponentError(f"{where} is not a dataclass of settings")
     return loaded  # type: ignore[no-any-return]
 
 

@@ -52,7 +52,7 @@ def parse_size(value: object) -> object:
 Size = Annotated[
     int,
     BeforeValidator(parse_size),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*([kKmMgG]i?)?[bB]?\s*$"}]}),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "pattern": r"^\s*\d+(\.\d+)?\s*([kKmMgG]i?)?[bB]?\s*$"}),
 ]
 """Bytes; in YAML a number or `32MiB`."""
 
@@ -89,8 +89,8 @@ class Processor(Protocol):
 class Exporter(Protocol):
     """Where requests go. One that answers the sender is a `pipeline.Sink` as well."""
 
-    def send(self, signal: Signal, payload: bytes, /) -> Reply:
-        """Takes one encoded export request; waits for the backend, at most its timeout."""
+    def export(self, signal: Signal, requests: Sequence[bytes], /) -> Reply:
+        """Takes encoded export requests, all or none; waits for the backend, at most its timeout."""
         ...
 
 
@@ -195,6 +195,8 @@ class Host:
     telemetry: Telemetry = field(default_factory=Telemetry)
     vocabulary: Any = None
     """The native vocabulary: which attributes feed which column; its `hash` makes ids."""
+    view: Callable[[Any], Any] = lambda batch: batch
+    """A native batch's rows as a structured array."""
     rules: Mapping[str, type] = field(default_factory=dict)
     """Settings classes of the detectors that run, by id: what a finding says of its rule."""
     directory: Path | None = None

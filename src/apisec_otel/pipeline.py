@@ -7,11 +7,12 @@ batch goes on unanalysed; only `RefusedError` refuses. No component is named her
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from apisec_otel.clock import Clock
 from apisec_otel.component import Connector, Exporter, Processor
-from apisec_otel.errors import RefusedError
+from apisec_otel.errors import ComponentError, RefusedError
 from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.telemetry import Telemetry
 
@@ -74,7 +75,7 @@ class Pipeline:
     connectors: Sequence[tuple[str, Connector]] = ()
     clock: Clock
     telemetry: Telemetry
-    on_gap: Callable[[Gap], None] = lambda gap: None
+    on_gap: Callable[[Gap], None] = lambda _: None
     """Told at most once a minute that spans went on unanalysed."""
     _faults: dict[str, Gap] = field(default_factory=dict)
     _told: int = -MINUTE
@@ -112,8 +113,7 @@ class Pipeline:
 
     def _forward(self, delivery: Delivery) -> None:
         for id, exporter in self.exporters:
-            for request in delivery.batch.encode():
-                self._guarded(id, lambda request, exporter=exporter: _sent(exporter, request), request)
+            self._guarded(id, partial(_exported, exporter), delivery.batch.encode())
         if self.sink is not None:
             self.sink.deliver(delivery)
         else:
@@ -148,7 +148,7 @@ class Pipeline:
             self.on_gap(gap)
 
 
-def _sent(exporter: Exporter, request: bytes) -> None:
-    reply = exporter.send("traces", request)
+def _exported(exporter: Exporter, requests: Sequence[bytes]) -> None:
+    reply = exporter.export("traces", requests)
     if not reply.accepted:
-        raise RuntimeError(f"refused: {reply.message}")
+        raise ComponentError(f"refused: {reply.message}")

@@ -7,6 +7,7 @@ comes in before everything behind it is ready, and nothing that came in is lost.
 import logging
 import os
 import queue
+import secrets
 import signal
 import threading
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Literal
 
-from apisec_otel.assembly import Assembler, Assembly, Vocabulary, build, native_vocabulary
+from apisec_otel.assembly import Assembler, Assembly, Vocabulary, build, native_rows, native_vocabulary
 from apisec_otel.clock import Clock, SystemClock
 from apisec_otel.component import Host, Running
 from apisec_otel.config import Component, Config
@@ -40,6 +41,7 @@ class Service:
     """Reads the configuration; called again for a reload."""
     make_transport: Callable[[Config, Any], Transport]
     make_vocabulary: Callable[[Vocabulary], Any] = native_vocabulary
+    make_view: Callable[[], Callable[[Any], Any]] = native_rows
     clock: Clock = field(default_factory=SystemClock)
     telemetry: Telemetry = field(default_factory=Telemetry)
     _extensions: dict[Component, Any] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Service:
     _ending: threading.Event = field(default_factory=threading.Event)
     _broken: dict[str, str] = field(default_factory=dict)
     _available: bool = False
+    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     _events: "queue.SimpleQueue[Event]" = field(default_factory=queue.SimpleQueue)
 
     def run(self) -> None:
@@ -120,8 +123,15 @@ class Service:
     def _assembler(self) -> Assembler:
         directory = self._directory()
         host = Host(clock=self.clock, telemetry=self.telemetry, directory=directory.path if directory else None, in_flight=self._in_flight)
-        secret = {"made_secret": directory.hash_key()} if directory else {"made_secret": self._now.vocabulary[1]} if self._now else {}
-        return Assembler(host=host, make_transport=self.make_transport, make_vocabulary=self.make_vocabulary, **secret)
+        if directory:
+            self._secret = directory.hash_key()
+        return Assembler(
+            host=host,
+            make_transport=self.make_transport,
+            make_vocabulary=self.make_vocabulary,
+            make_view=self.make_view,
+            made_secret=self._secret,
+        )
 
     def _in_flight(self) -> int:
         return self._now.transport.in_flight() if self._now else 0

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Telemetry:
         if name in self._callbacks:
             callback = self._callbacks[name][1].get(key)
             return callback() if callback else 0
-        return self._counts.get(name, {}).get(key, 0)
+        return self._counts[name].get(key, 0) if name in self._counts else 0
 
     def serve(self, host: str, port: int) -> int:
         """Starts Prometheus on `http://host:port/metrics`; answers the port, and raises OSError when it is taken."""
@@ -84,7 +85,7 @@ class Telemetry:
         from opentelemetry.sdk.metrics import MeterProvider
         from prometheus_client import REGISTRY, start_http_server
 
-        for collector in list(REGISTRY._collector_to_names):
+        for collector in list(REGISTRY._collector_to_names):  # noqa: SLF001 a scrape shows our metrics only
             REGISTRY.unregister(collector)
         reader = PrometheusMetricReader(scope_info_enabled=False)
         provider = MeterProvider([reader], shutdown_on_exit=False)
@@ -140,8 +141,7 @@ def observe_process(telemetry: Telemetry) -> None:
 def resident_bytes() -> int:
     """Resident memory now; where /proc is missing (macOS), its peak."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -15,7 +15,7 @@ LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0", "[::]", 
 def check(config: Config, tree: Node, reader: Reader) -> None:
     """Adds a problem for each thing that cannot work, and a note for what may surprise."""
     for pipeline in config.pipelines:
-        _signals(config, pipeline, tree, reader)
+        _signals(pipeline, tree, reader)
         _order(pipeline, tree, reader)
         _one_reply(pipeline, tree, reader)
     _fan_out(config, tree, reader)
@@ -37,14 +37,15 @@ def _verify(config: Config, reader: Reader) -> None:
                 reader.problem(each.node, (each.family, str(each.id)), str(error))
 
 
-def _signals(config: Config, pipeline: Pipeline, tree: Node, reader: Reader) -> None:
+def _signals(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
     signal = pipeline.id.type
     for each in (*pipeline.receivers, *pipeline.processors, *pipeline.exporters):
         feeds = each.family == "connectors" and each in pipeline.receivers
         able = each.declared.gives if feeds else each.declared.signals
         if signal not in able:
             where = "feed" if feeds else "stand in"
-            what = f'"{each.id}" cannot {where} a {signal} pipeline; it can {where}: {", ".join(sorted(able)) or "none"}'
+            kinds = ", ".join(sorted(able)) or "none"
+            what = f'"{each.id}" cannot {where} a {signal} pipeline; it can {where}: {kinds}'
             reader.problem(_at(tree, pipeline), _path(pipeline), what)
 
 
@@ -57,9 +58,8 @@ def _order(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
     filled: set[str] = set()
     for each in (*pipeline.processors, *pipeline.connectors):
         for source, columns in _missing(each, filled, providers):
-            word = f"column {columns[0]!r}" if len(columns) == 1 else f"columns {', '.join(map(repr, columns))}"
-            what = f'"{each.id}" needs the {word}'
-            what += f', which "{source}" fills only after it: put {source} before {each.id}' if source else ", which no processor here fills"
+            what = f'"{each.id}" needs the column{"s" * (len(columns) > 1)} {", ".join(columns)}, which '
+            what += f'"{source}" fills only after it: put {source} before {each.id}' if source else "no processor here fills"
             reader.problem(_at(tree, pipeline), (*_path(pipeline), "processors"), what)
         filled |= each.declared.provides
 
@@ -86,21 +86,21 @@ def _fan_out(config: Config, tree: Node, reader: Reader) -> None:
     received = [each for each in config.pipelines if any(one.family == "receivers" for one in each.receivers)]
     analysed = [each for each in received if each.id.type == "traces"]
     for pipeline in analysed[1:]:
-        what = f"is the second traces pipeline with a receiver, after {analysed[0].id}: one engine keeps one state; name all receivers in one pipeline"
+        what = f"is a second traces pipeline with a receiver, after {analysed[0].id}: one engine keeps one state; name all receivers in one"
         reader.problem(_at(tree, pipeline), _path(pipeline), what)
     for pipeline in config.pipelines:
         fed_by = [str(one.id) for one in pipeline.receivers if one.family == "connectors"]
         if fed_by and pipeline in received:
-            what = f"mixes receivers with connector {fed_by[0]}: what {fed_by[0]} makes would be analysed again; give it a pipeline of its own"
+            what = f"mixes receivers with connector {fed_by[0]}, whose own spans would be analysed again; give it a pipeline of its own"
             reader.problem(_at(tree, pipeline), (*_path(pipeline), "receivers"), what)
         elif fed_by and pipeline.processors:
             what = f"is fed by connector {fed_by[0]} and has processors; what a connector makes goes straight to the exporters"
             reader.problem(_at(tree, pipeline), (*_path(pipeline), "processors"), what)
-    fed = Counter((pipeline.id.type, each.id) for pipeline in config.pipelines for each in pipeline.receivers if each.family == "receivers")
+    fed = Counter((pipeline.id.type, each.id) for pipeline in received for each in pipeline.receivers)
     for pipeline in config.pipelines:
         for each in pipeline.receivers:
             if fed[pipeline.id.type, each.id] > 1:
-                what = f'receiver "{each.id}" feeds more than one {pipeline.id.type} pipeline: one request has one reply, so one pipeline must answer'
+                what = f'receiver "{each.id}" feeds more than one {pipeline.id.type} pipeline; a request has one reply: one may answer'
                 reader.problem(_at(tree, pipeline), (*_path(pipeline), "receivers"), what)
 
 

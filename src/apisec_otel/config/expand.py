@@ -41,7 +41,8 @@ class Expander:
         if whole:
             found = self._named(node, text[2:-1], depth)
             value = parse(found, node.place.source, max(node.place.line - 1, 0)) if found else replace(node, value=None)
-            return self.expand(replace(value, text=found, place=node.place), depth + 1) if "${" in found else replace(value, text=found, place=node.place)
+            value = replace(value, text=found, place=node.place)
+            return self.expand(value, depth + 1) if "${" in found else value
         joined = self._text(node, text, depth)
         return replace(node, value=joined, text=joined)
 

@@ -86,7 +86,8 @@ def _component(family: Family, id: Id, node: Node, reader: Reader) -> Component 
         reader.problem(node, path, f"unknown type {id.type!r}; {suggest(id.type, known(family))}")
         return None
     if resolve(family, id.type) != id.type:
-        reader.notes.append(f"{node.place}: {family}::{id}: the type {id.type} is now called {resolve(family, id.type)}; the old name still works")
+        new = resolve(family, id.type)
+        reader.notes.append(f"{node.place}: {family}::{id}: the type {id.type} is now called {new}; the old name still works")
     try:
         settings = reader.read(load(family, id.type), node, path)
     except ComponentError as error:

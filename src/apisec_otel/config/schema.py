@@ -4,8 +4,9 @@ import ast
 import inspect
 import re
 import textwrap
-from functools import cache
-from typing import Any
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -23,8 +24,8 @@ EXPANDED = {"type": "string", "pattern": r"\$\{.*\}"}
 """Wherever a number or a switch is wanted, `${env:NAME}` may stand."""
 
 
-@cache
-def attribute_docs(cls: type) -> dict[str, str]:
+@lru_cache(maxsize=1024)
+def attribute_docs(cls: Any) -> dict[str, str]:
     """The docstring under each attribute of a class and its bases; empty where the source is not to be had."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__[:-1]):
@@ -33,7 +34,7 @@ def attribute_docs(cls: type) -> dict[str, str]:
         except (OSError, TypeError, SyntaxError):
             continue
         body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for before, after in zip(body, body[1:], strict=False):
+        for before, after in pairwise(body):
             if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and _is_text(after):
                 docs[before.target.id] = inspect.cleandoc(after.value.value)  # type: ignore[attr-defined]
     return docs
@@ -65,7 +66,7 @@ class _Generator(GenerateJsonSchema):
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
         made = super().dataclass_schema(schema)
         cls = schema["cls"]
-        docs = attribute_docs(cls)
+        docs = attribute_docs(cast(Any, cls))
         for name, each in made.get("properties", {}).items():
             each.pop("title", None)
             if name in docs:
@@ -143,5 +144,8 @@ def _renamed(value: Any, prefix: str, into: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         if "$defs" in value:
             return _lifted(dict(value), prefix, into)
-        return {key: f"#/$defs/{prefix}.{item[8:]}" if key == "$ref" and item.startswith("#/$defs/") else _renamed(item, prefix, into) for key, item in value.items()}
+        return {
+            key: f"#/$defs/{prefix}.{item[8:]}" if key == "$ref" and item.startswith("#/$defs/") else _renamed(item, prefix, into)
+            for key, item in value.items()
+        }
     return [_renamed(item, prefix, into) for item in value] if isinstance(value, list) else value

@@ -16,8 +16,10 @@ from apisec_otel.config.duration import parse_duration
 from apisec_otel.config.node import Node
 from apisec_otel.errors import ComponentError, Problem, suggest
 
-type_hints = cache(lambda cls: typing.get_type_hints(cls, include_extras=True))
-"""A class's annotations with strings resolved."""
+
+def type_hints(cls: Any) -> dict[str, Any]:
+    """A class's annotations with strings resolved."""
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 @dataclass(slots=True)

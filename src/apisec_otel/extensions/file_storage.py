@@ -18,6 +18,7 @@ class FileStorage:
 
     def build(self, host: Host) -> "Directory":
         """The directory, not yet touched."""
+        _ = host
         return Directory(Path(self.directory))
 
 

@@ -34,10 +34,11 @@ class HealthCheck:
 
     def __post_init__(self) -> None:
         """Refuses what is no address."""
-        host, colon, port = self.endpoint.rpartition(":")
-        if not colon or not port.isdigit() or not self.path.startswith("/"):
-            raise ValueError(f"endpoint is host:port and path begins with /, as in localhost:13133 and /; got {self.endpoint!r} and {self.path!r}")
-        _ = host
+        _, colon, port = self.endpoint.rpartition(":")
+        if not colon or not port.isdigit():
+            raise ValueError(f"endpoint is host:port, as in localhost:13133; got {self.endpoint!r}")
+        if not self.path.startswith("/"):
+            raise ValueError(f"path begins with /; got {self.path!r}")
 
     def listens(self) -> Sequence[str]:
         """Its address."""

@@ -68,7 +68,7 @@ def prune(graph: Graph, drafts: Iterable[Draft]) -> set[int]:
 def emit(graph: Graph, drafts: Iterable[Draft], places: Places, masks: Masks) -> dict[str, object]:
     """The plan as JSON values: nodes renumbered, operands and masks first, nothing that no Signal needs."""
     roots = [output for one in drafts for output in one.outputs()] + [table.key for table in places.tables]
-    order = _ordered(graph, roots, masks)
+    order = _ordered(graph, roots, {position: _waits_for(position, places, masks) for position in places.of})
     at = {position: index for index, position in enumerate(order)}
     return {
         "version": VERSION,
@@ -127,14 +127,19 @@ def _columns(graph: Graph, drafts: Iterable[Draft]) -> dict[str, frozenset[str]]
     return {detector: frozenset(names) for detector, names in found.items()}
 
 
-def _ordered(graph: Graph, roots: Iterable[int], masks: Masks) -> list[int]:
-    """Everything that the roots need, each after its operands and masks, otherwise in the order of making."""
+def _waits_for(position: int, places: Places, masks: Masks) -> set[int]:
+    windows = {places.tables[places.pending[position]].key} if position in places.pending else set()
+    return {*(masks[position] or ()), *windows}
+
+
+def _ordered(graph: Graph, roots: Iterable[int], waits: Mapping[int, set[int]]) -> list[int]:
+    """Everything that the roots need, each after its operands, masks and keys, otherwise in the order of making."""
     before: dict[int, set[int]] = {}
     waiting = list(roots)
     while waiting:
         here = waiting.pop()
         if here not in before:
-            before[here] = {*graph[here].args, *(masks.get(here) or ())}
+            before[here] = {*graph[here].args, *waits.get(here, ())}
             waiting.extend(before[here])
     after: dict[int, list[int]] = {position: [] for position in before}
     for position, needs in before.items():

@@ -82,8 +82,8 @@ class _Walk:
         left, right = node.args
         self.want(left, mask)
         operands = _flat(self.graph, right, "maximum")
-        for constant in [one for one in operands if self.graph[one].op == "constant"]:
-            mask = self._both(mask, self.graph.add(node.op, (left, constant), kind="logic")) if len(operands) > 1 else mask
+        for implied in bounds(self.graph, position):
+            mask = self._both(mask, implied)
         for operand in operands:
             self.want(operand, mask)
 
@@ -102,6 +102,16 @@ def conjuncts(graph: Graph, position: int) -> list[int]:
     return _flat(graph, position, "and")
 
 
+def bounds(graph: Graph, position: int) -> list[int]:
+    """The simpler conditions that `x > maximum(20, y)` implies: `x > 20`."""
+    node = graph[position]
+    if node.op not in ("greater", "greater_equal") or graph[node.args[1]].op != "maximum":
+        return []
+    left, right = node.args
+    constants = [one for one in _flat(graph, right, "maximum") if graph[one].op == "constant"]
+    return [graph.add(node.op, (left, constant), kind="logic") for constant in constants]
+
+
 def _flat(graph: Graph, position: int, op: str) -> list[int]:
     node = graph[position]
     return [leaf for arg in node.args for leaf in _flat(graph, arg, op)] if node.op == op else [position]
@@ -111,10 +121,27 @@ def _acyclic(graph: Graph, wanted: dict[int, set[int | None]]) -> Masks:
     """Drops a kernel's mask where it would wait, over other masks, for the kernel's own answer."""
     masks: Masks = {}
     for position in sorted(wanted):
-        conditions = wanted[position]
-        mask = None if None in conditions else tuple(sorted(one for one in conditions if one is not None))
+        mask = _weakest(graph, wanted[position])
         masks[position] = None if mask and position in _reach(graph, mask, masks) else mask
     return masks
+
+
+def _weakest(graph: Graph, conditions: set[int | None]) -> tuple[int, ...] | None:
+    """The conditions less those that imply another of them."""
+    plain = sorted(one for one in conditions if one is not None)
+    if None in conditions:
+        return None
+    return tuple(one for one in plain if not any(_holds(graph, other, _facts(graph, one)) for other in plain if other != one))
+
+
+def _facts(graph: Graph, position: int) -> set[int]:
+    """What is known to be 1 where the condition is."""
+    parts = conjuncts(graph, position)
+    return {position, *parts, *(implied for part in parts for implied in bounds(graph, part))}
+
+
+def _holds(graph: Graph, position: int, facts: set[int]) -> bool:
+    return position in facts or (graph[position].op == "and" and all(_holds(graph, arg, facts) for arg in graph[position].args))
 
 
 def _reach(graph: Graph, start: Iterable[int], masks: Masks) -> set[int]:

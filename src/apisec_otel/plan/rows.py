@@ -47,7 +47,7 @@ class Request:
     path = Declared(Id, "The URL's path.", source="url.path, http.target, url.full, http.url", example="/orders/7")
     query = Declared(Id, "The URL's query.", source="url.query, http.target, url.full, http.url", example="page=2")
     route = Declared(Id, "The template that the path matched.", source="http.route, RPC, GraphQL, learned", example="/orders/{id}")
-    endpoint = Declared(Id, "Service, method and route; else (unmatched).", source="service, method, route", example="shop GET /orders/{id}")
+    endpoint = Declared(Id, "Service, method and route; else (unmatched).", source="service, method, route", example="shop GET /orders")
     object_id = Declared(Id, "The object asked for.", source="last template value, else query id or *_id", example="7")
     client = Declared(Id, "Where the request came from, after trusted proxies.", source="proxy walk", example="203.0.113.7")
     network = Declared(Id, "The client's /24 or /64.", source="client", example="203.0.113.0/24")
@@ -63,8 +63,8 @@ class Request:
 
     status = Declared(Number, "The HTTP status; RPC codes are mapped.", source="http.response.status_code, http.status_code", example="403")
     duration = Declared(Number, "End less start, in seconds.", source="end - start", example="0.012")
-    request_size = Declared(Number, "Size of the request's body, in bytes.", source="http.request.body.size, content-length", example="36")
-    response_size = Declared(Number, "Size of the response's body, in bytes.", source="http.response.body.size, content-length", example="512")
+    request_size = Declared(Number, "The request's body in bytes.", source="http.request.body.size, content-length", example="36")
+    response_size = Declared(Number, "The response's body in bytes.", source="http.response.body.size, content-length", example="512")
     time = Declared(Number, "Stream time, in seconds since 1970.", source="start, held to what was received")
 
     succeeded = Declared(Logic, "Status 200 to 399.", source="status")

@@ -56,7 +56,7 @@ def check(signal: object, settings: Mapping[str, object]) -> Signal:
         observed = value[0] if isinstance(value, tuple) else value
         if not isinstance(observed, Number):
             raise PlanError(f"evidence {name}: a number is wanted; {described(observed)}.")
-    sentence(signal.because, {name: (1.0, 1.0) for name in signal.evidence}, settings, "")
+    sentence(signal.because, dict.fromkeys(signal.evidence, (1.0, 1.0)), settings, "")
     return signal
 
 

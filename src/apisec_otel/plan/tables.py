@@ -11,7 +11,7 @@ from apisec_otel.plan.kernel import Kernel, entry_bytes
 from apisec_otel.plan.kernels import KERNELS, baseline
 from apisec_otel.plan.node import Graph, Node, PlanError, Setting
 
-LEAST_KEYS = 256
+LEAST_KEYS = 64
 """A table that cannot hold so many keys at their largest would forget an attacker while it watches him."""
 
 _MIB = 1 << 20

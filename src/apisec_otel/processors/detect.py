@@ -3,11 +3,17 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal
 
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
 from apisec_otel.errors import ComponentError
-from apisec_otel.spans.batch import NativeBatch, SpanBatch
+from apisec_otel.plan import build as plan
+from apisec_otel.plan.build import Plan
+from apisec_otel.plan.draft import Chosen as PlanChosen
+from apisec_otel.plan.engine import Engine
+from apisec_otel.plan.engine import Raised as Said
+from apisec_otel.plan.signal import SEVERITIES
+from apisec_otel.spans.batch import SpanBatch
 
 Mode = Literal["alert", "shadow", "off"]
 UNMATCHED = "(unmatched)"
@@ -67,57 +73,18 @@ class Detect:
         """Plans without running; raises ComponentError or ValueError with what a detector did wrong."""
         self.plan()
 
-    def plan(self) -> "Planned":
+    def plan(self) -> Plan:
         """The plan of all running detectors."""
-        from apisec_otel.plan import build
-
-        detectors = [build.Chosen(id=id, detector=each, q=q, flags=mode == "alert") for id, each, mode, q in self.running()]
-        planned: Planned = build.build(detectors, memory=self.max_bytes)
-        return planned
+        chosen = [PlanChosen(id=id, detector=each, q=q, flags=mode == "alert") for id, each, mode, q in self.running()]
+        return plan.build(chosen, memory=self.max_bytes)
 
     def build(self, host: Host) -> Processor:
         """The running plan."""
         try:
-            from apisec_otel import _native
+            engine = Engine(self.plan())
         except ImportError as error:
             raise ComponentError(f"processors::{host.id}: the native module is not built: {error}; run `make build`") from error
-        planned = self.plan()
-        shadow = frozenset(id for id, _, mode, _ in self.running() if mode == "shadow")
-        return Detecting(_native.Plan(planned.spec), planned.statements, shadow, self._quantiles(), host)
-
-    def _quantiles(self) -> dict[str, float]:
-        return {id: q for id, _, _, q in self.running()}
-
-
-class Statement(Protocol):
-    """The words of one signal, as the planner keeps them."""
-
-    detector: str
-    owasp: str
-    entity: str
-    because: str
-    evidence: tuple[str, ...]
-    settings: Mapping[str, object]
-
-
-class Planned(Protocol):
-    """What the planner answers."""
-
-    spec: str
-    statements: tuple[Any, ...]
-    columns: Mapping[str, frozenset[str]]
-
-
-class Answers(Protocol):
-    """What the plan answers for a batch."""
-
-    raised: list[tuple[int, int, float, int, int, list[tuple[float, float]]]]
-
-
-class Executor(Protocol):
-    """The face of `_native.Plan`."""
-
-    def run(self, batch: NativeBatch, ask_all: bool = False) -> Answers: ...
+        return Detecting(engine, frozenset(id for id, _, mode, _ in self.running() if mode == "shadow"), host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,62 +96,47 @@ class Raised:
     owasp: str
     severity: int
     p: float
+    score: float
     entity: int
     entity_kind: str
     evidence: Mapping[str, tuple[float, float]]
     sentence: str
 
-    @property
-    def score(self) -> float:
-        """0 to 1: how unlikely it is."""
-        return 1.0 if self.p <= 0 else min(1.0, -math.log10(self.p) / 12)
-
 
 class Detecting:
     """The plan at work; Python runs for each signal, never for each span."""
 
-    def __init__(
-        self, executor: Executor, statements: tuple[Statement, ...], shadow: frozenset[str], quantiles: Mapping[str, float], host: Host
-    ) -> None:
-        self._executor, self._statements, self._shadow, self._quantiles, self._host = executor, statements, shadow, quantiles, host
+    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host) -> None:
+        self._engine, self._shadow, self._host = engine, shadow, host
+        self._owasp = {each.detector: each.owasp for each in engine.plan.statements}
 
     def process(self, batch: SpanBatch) -> None:
         """Puts what is raised on the batch; a shadow detector's signals are only counted."""
-        for row, index, p, severity, entity, numbers in self._executor.run(batch.native).raised:
-            statement = self._statements[index]
-            mode = "shadow" if statement.detector in self._shadow else "alert"
-            self._host.telemetry.add("apisec_signals", detector=statement.detector, mode=mode)
+        for each in self._engine.observe(batch.native, lambda row: _endpoint(batch, row)):
+            mode = "shadow" if each.detector in self._shadow else "alert"
+            self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
             if mode == "alert":
-                batch.raised.append(self._raised(batch, row, statement, p, severity, entity, numbers))
+                batch.raised.append(self._spoken(each))
 
-    def _raised(
-        self, batch: SpanBatch, row: int, said: Statement, p: float, severity: int, entity: int, numbers: list[tuple[float, float]]
-    ) -> Raised:
-        evidence = dict(zip(said.evidence, numbers, strict=True))
+    def _spoken(self, each: Said) -> Raised:
         return Raised(
-            row=row,
-            detector=said.detector,
-            owasp=said.owasp,
-            severity=severity,
-            p=self._quantiles[said.detector] if math.isnan(p) else p,
-            entity=entity,
-            entity_kind=said.entity,
-            evidence=evidence,
-            sentence=_sentence(said, evidence, _endpoint(batch, row)),
+            row=each.row,
+            detector=each.detector,
+            owasp=self._owasp[each.detector],
+            severity=SEVERITIES.index(each.severity),
+            p=each.p,
+            score=each.score,
+            entity=each.entity,
+            entity_kind=each.entity_type,
+            evidence={name: (_number(observed), _number(expected)) for name, (observed, expected) in each.evidence.items()},
+            sentence=each.sentence,
         )
 
 
-def _sentence(said: Statement, evidence: Mapping[str, tuple[float, float]], endpoint: str) -> str:
-    from apisec_otel.plan.signal import sentence
-
-    told = {name: (_known(observed), _known(expected)) for name, (observed, expected) in evidence.items()}
-    return str(sentence(said.because, told, said.settings, endpoint))
-
-
-def _known(number: float) -> float | None:
-    return None if math.isnan(number) else number
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _endpoint(batch: SpanBatch, row: int) -> str:
-    parts = [batch.text(row, column) for column in ("method", "route")]
-    return " ".join(part for part in parts if part) or UNMATCHED
+    parts = [batch.text(row, column) for column in ("service", "method", "route")]
+    return " ".join(part or "?" for part in parts) if any(parts) else UNMATCHED

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Protocol
 
 from apisec_otel.component import Host, Processor, for_native
@@ -18,10 +19,10 @@ class Step(Protocol):
 def native(name: str, settings: Any, host: Host) -> Processor:
     """The native step of that name with these settings: durations in seconds, sizes in bytes."""
     try:
-        from apisec_otel import _native
+        module = import_module("apisec_otel._native")
     except ImportError as error:
         raise ComponentError(f"processors::{host.id}: the native module is not built: {error}; run `make build`") from error
-    make: Callable[[str, Any], Step] = getattr(_native, name)
+    make: Callable[[str, Any], Step] = getattr(module, name)
     return _Native(make(json.dumps(for_native(settings)), host.vocabulary))
 
 
