@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, Final, cast
 
 import numpy as np
@@ -23,12 +22,7 @@ UNMATCHED: Final = "(unmatched)"
 View = Callable[[Batch], Records]
 
 
-def native_view() -> View:
-    """How to see the rows of native batches; ImportError when the native module is not built."""
-    return view_by(import_module("apisec_otel._native").RECORD_FIELDS)
-
-
-def view_by(fields: list[tuple[str, str, int]]) -> View:
+def native_view(fields: list[tuple[str, str, int]]) -> View:
     """How to see a batch's buffer as rows; `fields` are name, numpy format and offset of each field."""
     names, formats, offsets = (list(column) for column in zip(*fields, strict=True))
 
