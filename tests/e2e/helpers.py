@@ -46,9 +46,8 @@ def listens(port: int) -> bool:
 
 def answers(url: str) -> bool:
     """Whether a GET of the URL answers with 200."""
-    with suppress(urllib.error.URLError, OSError):
-        with urllib.request.urlopen(url, timeout=1) as reply:  # noqa: S310
-            return bool(reply.status == 200)
+    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=1) as reply:
+        return bool(reply.status == 200)
     return False
 
 
@@ -133,7 +132,7 @@ class Process:
         """Ends it orderly (SIGTERM), by force after `seconds`."""
         self._end(signal.SIGTERM, seconds)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Sends a signal, for instance SIGSTOP to freeze it."""
         if self._child is not None and self.alive:
             self._child.send_signal(number)

@@ -77,4 +77,3 @@ ACCEPT = Answer()
 UNAVAILABLE = Answer(grpc="UNAVAILABLE", http=503, message="not now")
 INVALID = Answer(grpc="INVALID_ARGUMENT", http=400, message="never")
 FULL = Answer(grpc="RESOURCE_EXHAUSTED", http=429, message="slower", retry_after=1)
-

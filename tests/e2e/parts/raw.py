@@ -11,7 +11,6 @@ from typing import Self
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-
 from parts.answers import SERVICES, Signal
 
 METHODS = {signal: method for method, signal in SERVICES.items()}
@@ -50,9 +49,7 @@ class GrpcClient:
         compression = grpc.Compression.Gzip if compressed else grpc.Compression.NoCompression
         self._channel = grpc.insecure_channel(endpoint, compression=compression, options=RECONNECT)
 
-    def export(
-        self, body: bytes, signal: Signal = "traces", timeout: float = 10, metadata: Sequence[tuple[str, str]] = ()
-    ) -> Reply:
+    def export(self, body: bytes, signal: Signal = "traces", timeout: float = 10, metadata: Sequence[tuple[str, str]] = ()) -> Reply:
         """Sends one request."""
         call = self._channel.unary_unary(METHODS[signal])
         try:
@@ -84,14 +81,12 @@ class HttpClient:
         self._endpoint = endpoint
         self._headers = {"Content-Type": content_type} | ({"Content-Encoding": "gzip"} if compressed else {})
 
-    def export(
-        self, body: bytes, signal: Signal = "traces", timeout: float = 10, metadata: Sequence[tuple[str, str]] = ()
-    ) -> Reply:
+    def export(self, body: bytes, signal: Signal = "traces", timeout: float = 10, metadata: Sequence[tuple[str, str]] = ()) -> Reply:
         """Sends one request."""
         data = gzip.compress(body) if "Content-Encoding" in self._headers else body
-        request = urllib.request.Request(f"{self._endpoint}/v1/{signal}", data, self._headers | dict(metadata))  # noqa: S310
+        request = urllib.request.Request(f"{self._endpoint}/v1/{signal}", data, self._headers | dict(metadata))
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as reply:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=timeout) as reply:
                 return Reply(str(reply.status), reply.read())
         except urllib.error.HTTPError as error:
             after = error.headers.get("Retry-After")

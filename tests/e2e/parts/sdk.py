@@ -13,6 +13,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
+REQUEST = {"http.request.method": "GET", "http.route": "/items/{id}", "http.response.status_code": 200}
+
 
 def exporter(protocol: str, compression: str, endpoint: str) -> SpanExporter:
     """The stock exporter of a protocol."""
@@ -35,10 +37,12 @@ def main(protocol: str, compression: str, endpoint: str, count: str) -> None:
     tracer = provider.get_tracer("e2e")
     ids = []
     for number in range(int(count)):
-        request = {"http.request.method": "GET", "http.route": "/items/{id}", "url.path": f"/items/{number}", "http.response.status_code": 200}
-        with tracer.start_as_current_span("GET /items/{id}", kind=SpanKind.SERVER, attributes=request) as parent:
-            with tracer.start_as_current_span("SELECT", kind=SpanKind.CLIENT) as child:
-                ids += [parent.get_span_context(), child.get_span_context()]
+        request = REQUEST | {"url.path": f"/items/{number}"}
+        with (
+            tracer.start_as_current_span("GET /items/{id}", kind=SpanKind.SERVER, attributes=request) as parent,
+            tracer.start_as_current_span("SELECT", kind=SpanKind.CLIENT) as child,
+        ):
+            ids += [parent.get_span_context(), child.get_span_context()]
     flushed = provider.force_flush(20_000)
     provider.shutdown()
     keys = [f"{format_trace_id(each.trace_id)}:{format_span_id(each.span_id)}" for each in ids]

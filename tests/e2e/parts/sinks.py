@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import grpc
-
 from parts.answers import ACCEPT, PATHS, SERVICES, Answer, Signal
 
 JSON = "application/json"
