@@ -18,7 +18,7 @@ There is no base class: a settings class fits by having `build`. What else it ma
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 Signal = Literal["traces", "logs", "metrics"]
 Family = Literal["receivers", "processors", "connectors", "exporters", "extensions", "detectors"]
 FAMILIES: tuple[Family, ...] = ("receivers", "processors", "connectors", "exporters", "extensions", "detectors")
+
+UNMATCHED = "(unmatched)"
+"""Endpoint of a request whose service, method or route is not known."""
 
 _UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
 
@@ -82,6 +85,15 @@ class Processor(Protocol):
 
     def process(self, batch: "SpanBatch", /) -> None:
         """Fills columns or writes annotations. Raise `RefusedError` to refuse; anything else raised is a fault of the component."""
+        ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A processor that keeps what the ones behind it wrote, for a sender that tries again."""
+
+    def remember(self, batch: "SpanBatch", /) -> None:
+        """Called once all processors have run."""
         ...
 
 
@@ -185,6 +197,22 @@ def declared(component: type) -> Declared:
     return Declared(**found)
 
 
+class EndpointNames:
+    """Names of endpoints by key, as the step that tells endpoints apart knows them."""
+
+    def __init__(self) -> None:
+        self._source: Callable[[int], str | None] = lambda key: None
+
+    def follow(self, source: Callable[[int], str | None]) -> None:
+        """Asks `source` from now on."""
+        self._source = source
+
+    def name(self, key: int) -> str:
+        """`service METHOD /route`, control characters escaped; `(unmatched)` for a key that is 0 or not known."""
+        name = self._source(key) if key else None
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name) if name else UNMATCHED
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """What the service lends a component when it builds it."""
@@ -197,6 +225,10 @@ class Host:
     """The native vocabulary: which attributes feed which column; its `hash` makes ids."""
     view: Callable[[Any], Any] = lambda batch: batch
     """A native batch's rows as a structured array."""
+    endpoint_names: EndpointNames = field(default_factory=EndpointNames)
+    """Names of endpoints by their key; the processor `endpoints` knows them."""
+    received: Callable[[], int | None] = lambda: None
+    """When what is being worked on was received, ns since 1970; None takes the end of each span."""
     rules: Mapping[str, type] = field(default_factory=dict)
     """Settings classes of the detectors that run, by id: what a finding says of its rule."""
     directory: Path | None = None
@@ -213,8 +245,8 @@ class Host:
 
 def leaves(settings: Any) -> Iterator[tuple[str, Any]]:
     """Pairs of name and value of a settings object, in order."""
-    for name in settings.__dataclass_fields__:
-        yield name, getattr(settings, name)
+    for each in fields(settings):
+        yield each.name, getattr(settings, each.name)
 
 
 def for_native(settings: Any) -> dict[str, Any]:

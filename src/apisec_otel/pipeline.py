@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from apisec_otel.clock import Clock
-from apisec_otel.component import Connector, Exporter, Processor
+from apisec_otel.component import Connector, Exporter, Processor, Remembers
 from apisec_otel.errors import ComponentError, RefusedError
 from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.telemetry import Telemetry
@@ -110,6 +110,9 @@ class Pipeline:
                 self._gap(self._faults[id], batch.spans)
                 return
             self.telemetry.add("otelcol_processor_outgoing_items", batch.spans, processor=id, **{"otel.signal": "traces"})
+        for id, processor in self.processors:
+            if isinstance(processor, Remembers):
+                self._guarded(id, processor.remember, batch)
 
     def _forward(self, delivery: Delivery) -> None:
         for id, exporter in self.exporters:

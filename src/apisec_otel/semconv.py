@@ -24,6 +24,9 @@ As keys they would put all users into one session. A value of asterisks only is 
 SCOPE_ROUTE_NAMES: Final = ("go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",)
 """Scopes whose span name `METHOD /route` carries the route when no attribute does."""
 
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
+"""Methods that name an endpoint; any other is `_OTHER`, for a caller can make up as many as he likes."""
+
 HEADER_PREFIXES: Final = (
     "http.request.header.",
     "http.response.header.",
@@ -97,7 +100,7 @@ def _header(name: str, read: str = "list") -> tuple[Source, ...]:
     return _spans(*header_keys(name), read=read)
 
 
-RPC_KEYS: Final = ("rpc.system.name", "rpc.system", "rpc.method", "rpc.service", "grpc.path")
+RPC_KEYS: Final = ("rpc.service", "rpc.system.name", "rpc.system", "rpc.method", "grpc.path")
 
 COLUMNS: Final[dict[str, tuple[Source, ...]]] = {
     "service": (Source("service.name", at="resource"), Source("istio.canonical_service")),

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.findings.finding import SUPPRESSED, Hash, Rule
-from apisec_otel.findings.rows import EndpointNames, Records, View
+from apisec_otel.component import EndpointNames
+from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import SEVERITIES
 from apisec_otel.receivers.otlp_json_file import Fault
 from apisec_otel.spans.batch import SpanBatch
@@ -59,6 +60,10 @@ class Engine(Protocol):
     def keyed_hash(self) -> Hash:
         """What ids are made with."""
 
+    @property
+    def endpoint_names(self) -> EndpointNames:
+        """Names of endpoints by key."""
+
     def transcode(self, line: bytes, /) -> bytes:
         """OTLP/JSON as protobuf; ValueError when it is none."""
 
@@ -104,8 +109,8 @@ def rows_of(judged: Judged, records: Records, names: EndpointNames) -> Rows:
     kept = records[index]
     scores = {detector: np.nan_to_num(np.asarray(column, np.float64)[index]) for detector, column in judged.scores.items()}
     best = np.max(np.stack(list(scores.values())), axis=0) if scores else np.zeros(len(index))
-    keys, first, inverse = np.unique(kept["endpoint"], return_index=True, return_inverse=True)
-    of_key = [names.name(judged.batch.native, int(index[row]), key) for key, row in zip(keys.tolist(), first.tolist(), strict=True)]
+    keys, inverse = np.unique(kept["endpoint"], return_inverse=True)
+    of_key = [names.name(key) for key in keys.tolist()]
     return Rows(judged.batch, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index])
 
 

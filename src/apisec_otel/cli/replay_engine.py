@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from apisec_otel.assembly import build, native_rows, native_vocabulary, rules_of, vocabulary_of
 from apisec_otel.cli.judged import Engine, Judged
 from apisec_otel.clock import ManualClock
-from apisec_otel.component import Host, Processor
+from apisec_otel.component import EndpointNames, Host, Processor
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ComponentError
 from apisec_otel.findings.finding import Hash, Rule
@@ -72,6 +72,7 @@ class ReplayEngine:
     """The detector of each signal of the plan."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     constant_key: bool = False
+    endpoint_names: EndpointNames = field(default_factory=EndpointNames)
 
     @property
     def evicted(self) -> int:
@@ -130,6 +131,7 @@ def engine_of(config: Config) -> Engine:
         processors=(),
         rules={id: Rule.of(id, settings) for id, settings in host.rules.items()},
         constant_key=vocabulary[1] == CONSTANT_SECRET,
+        endpoint_names=host.endpoint_names,
     )
     engine.processors = [_processor(each, host, engine) for each in _steps(config)]
     return engine

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 from apisec_otel.cli.judged import Engine, Judged, Rows, Summary, rows_of
 from apisec_otel.cli.session_book import SessionBook, SessionTotals
 from apisec_otel.findings.finding import Finding
-from apisec_otel.findings.rows import EndpointNames
 from apisec_otel.findings.severity import Level
 from apisec_otel.receivers.otlp_json_file import Fault, OtlpFile, Place
 
@@ -43,7 +42,7 @@ class Replay:
 
     def __init__(self, engine: Engine, outputs: Sequence[Output], progress: Progress) -> None:
         self._engine, self._outputs, self._progress = engine, outputs, progress
-        self._book, self._names = SessionBook(), EndpointNames()
+        self._book = SessionBook()
         self._seen = 0
         self.summary = Summary()
         self.on_judged: Callable[[Judged], None] = lambda judged: None
@@ -125,7 +124,7 @@ class Replay:
         self._seen += judged.batch.spans
         self.summary.spans += judged.batch.spans
         if len(judged.batch):
-            rows = rows_of(judged, self._engine.view(judged.batch), self._names)
+            rows = rows_of(judged, self._engine.view(judged.batch), self._engine.endpoint_names)
             self._count(rows, judged.batch.findings)
             self._book.add(rows, judged.batch.findings)
             for output in self._outputs:

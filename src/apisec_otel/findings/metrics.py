@@ -20,7 +20,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from apisec_otel import semconv
 from apisec_otel.findings.finding import Finding
-from apisec_otel.findings.rows import EndpointNames, Records
+from apisec_otel.component import EndpointNames
+from apisec_otel.findings.rows import Records
 from apisec_otel.findings.wire import key_values, resource
 from apisec_otel.spans.batch import NativeBatch, Value
 
@@ -32,9 +33,8 @@ OVERFLOW: Final[dict[str, Value]] = {"otel.metric.overflow": True}
 class Counts:
     """Cumulative counts since `start` (nanoseconds); at most `SERIES` attribute sets a metric."""
 
-    def __init__(self, start: int) -> None:
-        self._start = start
-        self._names = EndpointNames(SERIES)
+    def __init__(self, start: int, names: EndpointNames) -> None:
+        self._start, self._names = start, names
         self._requests: Counter[str] = Counter()
         self._findings: Counter[tuple[str, str, str]] = Counter()
         self._other_requests = self._other_findings = 0
@@ -42,9 +42,9 @@ class Counts:
     def count_requests(self, batch: NativeBatch, records: Records) -> None:
         """Counts a batch's requests by endpoint, repeats left out: Python runs for each endpoint, not for each row."""
         rows = np.flatnonzero((records["request"] == 1) & (records["repeat"] != 1))
-        keys, first, counts = np.unique(records["endpoint"][rows], return_index=True, return_counts=True)
-        for key, row, count in zip(keys.tolist(), rows[first].tolist(), counts.tolist(), strict=True):
-            name = self._names.name(batch, row, key)
+        keys, counts = np.unique(records["endpoint"][rows], return_counts=True)
+        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
+            name = self._names.name(key)
             if name in self._requests or len(self._requests) < SERIES:
                 self._requests[name] += count
             else:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apisec_otel.findings.text import escape
 from apisec_otel.spans.batch import NativeBatch as Batch
 
 Records = NDArray[np.void]
 """A batch's rows as a structured array; the fields are the record's."""
 
-UNMATCHED: Final = "(unmatched)"
-"""Endpoint of a request whose service, method or route is not known."""
 
 
 View = Callable[[Batch], Records]
@@ -33,27 +29,3 @@ def native_view(fields: list[tuple[str, str, int]]) -> View:
         return np.frombuffer(buffer, dtype=record)
 
     return view
-
-
-class EndpointNames:
-    """Names of endpoints by key, so that a name is put together once and not for each row. Holds `limit` names."""
-
-    def __init__(self, limit: int = 16_384) -> None:
-        self._names: OrderedDict[int, str] = OrderedDict()
-        self._limit = limit
-
-    def name(self, batch: Batch, row: int, key: int) -> str:
-        """`service METHOD /route` of the row whose endpoint is `key` (0: not known), control characters escaped."""
-        if not key:
-            return UNMATCHED
-        name = self._names.get(key)
-        if name is None:
-            name = self._names[key] = escape(batch.text(row, "endpoint") or _composed(batch, row))
-            if len(self._names) > self._limit:
-                self._names.popitem(last=False)
-        return name
-
-
-def _composed(batch: Batch, row: int) -> str:
-    parts = [batch.text(row, column) for column in ("service", "method", "route")]
-    return " ".join(part or "?" for part in parts)

@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from apisec_otel import semconv
-from apisec_otel.component import Host
+from apisec_otel.component import EndpointNames, Host
 from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, finding_id
 from apisec_otel.findings.repeats import Repeats
 from apisec_otel.findings.risk import EntityRisk
-from apisec_otel.findings.rows import EndpointNames, Records, View
+from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
 from apisec_otel.spans.batch import NativeBatch, SpanBatch, Value
@@ -46,7 +46,7 @@ class DecideSettings:
 
     def build(self, host: Host) -> Decide:
         """The running step."""
-        return Decide(self, host.view, host.vocabulary.hash)
+        return Decide(self, host.view, host.vocabulary.hash, host.endpoint_names)
 
 
 class Decide:
@@ -57,9 +57,9 @@ class Decide:
     `keyed_hash` makes ids.
     """
 
-    def __init__(self, settings: DecideSettings, view: View, keyed_hash: Hash) -> None:
+    def __init__(self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames) -> None:
         self._settings, self._view, self._hash = settings, view, keyed_hash
-        self._names = EndpointNames()
+        self._names = names
         self.reset()
 
     def reset(self) -> None:
@@ -123,7 +123,7 @@ class Decide:
             session=int(records["session"][row]),
             principal=int(records["principal"][row]),
             endpoint=endpoint,
-            endpoint_name=short(self._names.name(batch, row, endpoint)),
+            endpoint_name=short(self._names.name(endpoint)),
             trace_id=trace_id,
             span_id=span_id,
             start=int(records["start"][row]),

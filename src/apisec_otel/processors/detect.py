@@ -16,7 +16,6 @@ from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.spans.batch import SpanBatch
 
 Mode = Literal["alert", "shadow", "off"]
-UNMATCHED = "(unmatched)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +111,14 @@ class Detecting:
 
     def process(self, batch: SpanBatch) -> None:
         """Puts what is raised on the batch; a shadow detector's signals are only counted."""
-        for each in self._engine.observe(batch.native, lambda row: _endpoint(batch, row)):
+        for each in self._engine.observe(batch.native, lambda row: self._endpoint(batch, row)):
             mode = "shadow" if each.detector in self._shadow else "alert"
             self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
             if mode == "alert":
                 batch.raised.append(self._spoken(each))
+
+    def _endpoint(self, batch: SpanBatch, row: int) -> str:
+        return self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))
 
     def _spoken(self, each: Said) -> Raised:
         return Raised(
@@ -137,6 +139,3 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _endpoint(batch: SpanBatch, row: int) -> str:
-    parts = [batch.text(row, column) for column in ("service", "method", "route")]
-    return " ".join(part or "?" for part in parts) if any(parts) else UNMATCHED

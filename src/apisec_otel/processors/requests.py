@@ -2,12 +2,13 @@
 
 import ipaddress
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
 from apisec_otel.component import Host, Processor, Size
-from apisec_otel.processors.native import native
+from apisec_otel.processors.native import native_step
+from apisec_otel.spans.batch import SpanBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +19,8 @@ class Requests:
         {"request", "time", "client", "network", "service", "succeeded", "denied", "not_found", "failed", "late"},
     )
 
-    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
-    """Networks whose forwarding headers are believed, in CIDR notation."""
-    gateways: tuple[str, ...] = ()
-    """Services that stand before others: their spans only fill what the application's lack."""
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+    """Networks whose forwarding headers are believed, in CIDR notation; loopback and private networks by default."""
     secret_headers: tuple[str, ...] = ()
     """More headers whose values are overwritten on the way out."""
     secret_queries: tuple[str, ...] = ()
@@ -65,8 +64,37 @@ class Requests:
 
     def for_native(self) -> dict[str, object]:
         """What the native step takes."""
-        return {"trusted_proxies": list(self.trusted_proxies), "gateways": list(self.gateways), "repeats": self.repeats}
+        return {"trusted_proxies": list(self.trusted_proxies), "retry_bytes": self.repeats}
 
     def build(self, host: Host) -> Processor:
         """The running step."""
-        return native("Requests", self, host)
+        return _Observing(native_step("Requests", self.for_native(), host), host)
+
+
+class _Observing:
+    """Stream time and the memory of retries live in the native step."""
+
+    def __init__(self, step: Any, host: Host) -> None:
+        self._step, self._received = step, host.received
+        for name in ("requests", "repeats", "repeated_ids", "late"):
+            host.telemetry.observe(f"apisec_{name}", lambda name=name: float(step.counts()[name]), kind="counter")
+
+    def process(self, batch: SpanBatch) -> None:
+        """Places each request in time; a span that came before gets back what was written on it."""
+        self._step.process(batch.native, self._received())
+
+    def remember(self, batch: SpanBatch) -> None:
+        """Keeps what was written, for a sender that tries again."""
+        self._step.remember(batch.native)
+
+    def counts(self) -> dict[str, int]:
+        """Requests, repeats, repeated_ids, late and bytes since the start."""
+        return dict(self._step.counts())
+
+    def now(self) -> int:
+        """Stream time, ns."""
+        return int(self._step.now())
+
+    def restart(self) -> None:
+        """Starts time anew, for a recording that begins in the past of the one before."""
+        self._step.restart()

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from apisec_otel.component import Host, Processor, Size
-from apisec_otel.processors.native import native
+from apisec_otel.processors.native import native_step
+from apisec_otel.spans.batch import SpanBatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,35 @@ class Sessions:
         """Cap of the session table."""
         return self.max_bytes
 
+    def for_native(self) -> dict[str, object]:
+        """What the native step takes; attributes of the ladder are one source, the session's own id."""
+        order = [each if each in ("principal", "client") else "session" for each in self.session]
+        nanoseconds = {"idle": self.idle, "longest": self.longest}
+        plain = {name: span // timedelta(microseconds=1) * 1000 for name, span in nanoseconds.items()}
+        return {**plain, "order": list(dict.fromkeys(order)), "bytes": self.max_bytes}
+
     def build(self, host: Host) -> Processor:
         """The running step."""
-        return native("Sessions", self, host)
+        return Identifying(native_step("Sessions", self.for_native(), host), host)
+
+
+class Identifying:
+    """Finds out who asked and in which session."""
+
+    def __init__(self, step: Any, host: Host) -> None:
+        self._step = step
+        for name, kind in (("entries", "gauge"), ("bytes", "gauge"), ("evicted", "counter"), ("expired", "counter")):
+            host.telemetry.observe(f"apisec_sessions_{name}", lambda name=name: float(step.metrics()[name]), kind=kind)
+
+    def process(self, batch: SpanBatch) -> None:
+        """Fills credential, principal, authenticated and session."""
+        self._step.process(batch.native)
+
+    @property
+    def evicted(self) -> int:
+        """Sessions that went for want of room."""
+        return int(self._step.metrics()["evicted"])
+
+    def restart(self) -> None:
+        """Closes all sessions."""
+        self._step.restart()
