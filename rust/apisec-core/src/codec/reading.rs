@@ -1,14 +1,9 @@
-//! From an attribute's value to a column's: parts of targets and URLs, numbers, RPC status.
+//! From an attribute's value to a column's: parts of targets and URLs, as ranges of their text; numbers; RPC status.
 
-use super::record::Slice;
+use std::ops::Range;
 
 fn find(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
     bytes.iter().position(|&byte| wanted(byte))
-}
-
-/// The part of `text` between two indices of its content.
-fn part(text: Slice, start: usize, end: usize) -> Slice {
-    Slice::new(text.at as usize + start, text.at as usize + end.max(start))
 }
 
 /// Where the authority of an absolute URL begins: behind the first `://` that precedes path, query and fragment.
@@ -18,50 +13,48 @@ fn authority(content: &[u8]) -> Option<usize> {
 }
 
 /// `/a?b#c` or `http://h/a?b#c` to `/a`.
-pub(crate) fn path(bytes: &[u8], text: Slice) -> Slice {
-    let content = text.of(bytes);
+pub(crate) fn path(content: &[u8]) -> Range<usize> {
     let end = find(content, |byte| matches!(byte, b'?' | b'#')).unwrap_or(content.len());
     let head = content.get(..end).unwrap_or_default();
     let start = match authority(content) {
         Some(start) => start + find(head.get(start..).unwrap_or_default(), |byte| byte == b'/').unwrap_or(end),
         None => 0,
     };
-    part(text, start.min(end), end)
+    start.min(end)..end
 }
 
 /// `/a?b#c` to `b`.
-pub(crate) fn query(bytes: &[u8], text: Slice) -> Slice {
-    let content = text.of(bytes);
+pub(crate) fn query(content: &[u8]) -> Range<usize> {
     let end = find(content, |byte| byte == b'#').unwrap_or(content.len());
     let start = find(content, |byte| byte == b'?').map_or(end, |mark| mark + 1);
-    part(text, start.min(end), end)
+    start.min(end)..end
 }
 
 /// `http://u@h:1/a` to `h`.
-pub(crate) fn url_host(bytes: &[u8], text: Slice) -> Slice {
-    let content = text.of(bytes);
-    let Some(start) = authority(content) else { return Slice::default() };
+pub(crate) fn url_host(content: &[u8]) -> Range<usize> {
+    let Some(start) = authority(content) else { return 0..0 };
     let rest = content.get(start..).unwrap_or_default();
     let end = start + find(rest, |byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let user = content.get(start..end).unwrap_or_default().iter().rposition(|&byte| byte == b'@');
-    host(bytes, part(text, user.map_or(start, |at| start + at + 1), end))
+    let start = user.map_or(start, |at| start + at + 1);
+    let host = host(content.get(start..end).unwrap_or_default());
+    start + host.start..start + host.end
 }
 
 /// `http://h/a` to `http`.
-pub(crate) fn url_scheme(bytes: &[u8], text: Slice) -> Slice {
-    part(text, 0, authority(text.of(bytes)).map_or(0, |start| start - 3))
+pub(crate) fn url_scheme(content: &[u8]) -> Range<usize> {
+    0..authority(content).map_or(0, |start| start - 3)
 }
 
 /// `h:80` to `h`, `[::1]:80` to `::1`; a bare IPv6 address stays.
-pub(crate) fn host(bytes: &[u8], text: Slice) -> Slice {
-    let content = text.of(bytes);
+pub(crate) fn host(content: &[u8]) -> Range<usize> {
     if content.first() == Some(&b'[') {
         let end = find(content, |byte| byte == b']').unwrap_or(content.len());
-        return part(text, 1, end);
+        return 1..end;
     }
     match find(content, |byte| byte == b':') {
-        Some(colon) if content.iter().rposition(|&byte| byte == b':') == Some(colon) => part(text, 0, colon),
-        _ => text,
+        Some(colon) if content.iter().rposition(|&byte| byte == b':') == Some(colon) => 0..colon,
+        _ => 0..content.len(),
     }
 }
 
@@ -130,9 +123,8 @@ pub(crate) fn grpc_text(text: &[u8]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn of(reading: fn(&[u8], Slice) -> Slice, text: &str) -> &str {
-        let slice = reading(text.as_bytes(), Slice::new(0, text.len()));
-        text.get(slice.at as usize..slice.end()).unwrap_or("outside")
+    fn of(reading: fn(&[u8]) -> Range<usize>, text: &str) -> &str {
+        text.get(reading(text.as_bytes())).unwrap_or("outside")
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::record::{HTTP, Record, Slice, Text};
 use super::value::{Scalar, Value, read_value};
 use super::vocabulary::{COLUMNS, Column, Number, Reading, Use, Vocabulary};
 use super::{keys, tags};
+use crate::error::Result;
 use crate::hash::Hasher;
 use crate::wire::Cursor;
 
@@ -105,15 +106,18 @@ impl Source<'_, '_> {
             (_, Value::List { .. }) => return None,
             (_, Value::Scalar(scalar)) => self.scalar_text(scalar)?,
         };
-        let slice = match reading {
-            Reading::TargetPath | Reading::UrlPath => path(self.bytes, whole),
-            Reading::TargetQuery | Reading::UrlQuery => query(self.bytes, whole),
-            Reading::UrlHost => url_host(self.bytes, whole),
-            Reading::UrlScheme => url_scheme(self.bytes, whole),
-            Reading::Host => host(self.bytes, whole),
-            _ => whole,
+        let content = text(self.bytes, self.made, whole);
+        let range = match reading {
+            Reading::TargetPath | Reading::UrlPath => path(content),
+            Reading::TargetQuery | Reading::UrlQuery => query(content),
+            Reading::UrlHost => url_host(content),
+            Reading::UrlScheme => url_scheme(content),
+            Reading::Host => host(content),
+            _ => 0..content.len(),
         };
-        let missing = self.vocabulary.is_missing(text(self.bytes, self.made, slice));
+        let at = whole.at as usize;
+        let slice = Slice::new(at + range.start, at + range.end);
+        let missing = self.vocabulary.is_missing(content.get(range).unwrap_or_default());
         (!missing).then_some(slice)
     }
 
@@ -161,60 +165,63 @@ impl Source<'_, '_> {
     /// The texts of a list, joined by `, `; no longer than just over the limit.
     #[cold]
     fn joined(&mut self) -> Slice {
+        let mut texts = Vec::new();
+        // The body was read before: what fails here cannot.
+        let _ = list_texts(self.body, &mut texts);
         let start = self.made.len();
         let most = start + self.vocabulary.limits.text as usize + 1;
-        for_each_text(self.body, &mut |slice| {
-            if self.made.len() < most {
-                let separator: &[u8] = if self.made.len() > start { b", " } else { b"" };
-                self.made.extend_from_slice(separator);
-                self.made.extend_from_slice(slice.of(self.bytes));
+        for slice in texts {
+            if self.made.len() >= most {
+                break;
             }
-        });
+            let separator: &[u8] = if self.made.len() > start { b", " } else { b"" };
+            self.made.extend_from_slice(separator);
+            self.made.extend_from_slice(slice.of(self.bytes));
+        }
         self.made.truncate(most);
         Slice::new(self.bytes.len() + start, self.bytes.len() + self.made.len())
     }
 }
 
-/// Calls `visit` with each direct text element of the lists in a KeyValue body.
-fn for_each_text(mut body: Cursor<'_>, visit: &mut dyn FnMut(Slice)) {
-    while let Ok(tag) = body.tag() {
-        if tag == tags::VALUE
-            && let Ok(mut value) = body.message()
-        {
-            for_each_in_value(&mut value, visit);
-        } else if body.is_empty() || body.skip(tag, super::DEPTH).is_err() {
-            return;
-        }
-    }
-}
-
-fn for_each_in_value(value: &mut Cursor<'_>, visit: &mut dyn FnMut(Slice)) {
-    while let Ok(tag) = value.tag() {
-        if tag == tags::ARRAY
-            && let Ok(mut list) = value.message()
-        {
-            for_each_in_list(&mut list, visit);
-        } else if value.is_empty() || value.skip(tag, super::DEPTH).is_err() {
-            return;
-        }
-    }
-}
-
-fn for_each_in_list(list: &mut Cursor<'_>, visit: &mut dyn FnMut(Slice)) {
-    while let Ok(tag) = list.tag() {
-        if tag == tags::VALUES
-            && let Ok(mut element) = list.message()
-        {
-            let mut value = Value::default();
-            if read_value(&mut element, super::DEPTH, &mut value).is_ok()
-                && let Value::Scalar(Scalar::Text(slice)) = value
-            {
-                visit(slice);
+/// The text elements of the list in a KeyValue body. A value of another kind between two lists forgets the first.
+fn list_texts(mut body: Cursor<'_>, texts: &mut Vec<Slice>) -> Result<()> {
+    while !body.is_empty() {
+        match body.tag()? {
+            tags::VALUE => {
+                let mut value = body.message()?;
+                while !value.is_empty() {
+                    match value.tag()? {
+                        tags::ARRAY => elements(value.message()?, texts)?,
+                        tag => {
+                            let known = [tags::STRING, tags::BOOL, tags::INT, tags::DOUBLE, tags::MAP, tags::BYTES, tags::INDEX];
+                            if known.contains(&tag) {
+                                texts.clear();
+                            }
+                            value.skip(tag, super::DEPTH)?;
+                        }
+                    }
+                }
             }
-        } else if list.is_empty() || list.skip(tag, super::DEPTH).is_err() {
-            return;
+            tag => body.skip(tag, super::DEPTH)?,
         }
     }
+    Ok(())
+}
+
+fn elements(mut list: Cursor<'_>, texts: &mut Vec<Slice>) -> Result<()> {
+    while !list.is_empty() {
+        match list.tag()? {
+            tags::VALUES => {
+                let mut value = Value::default();
+                read_value(&mut list.message()?, super::DEPTH, &mut value)?;
+                if let Value::Scalar(Scalar::Text(slice)) = value {
+                    texts.push(slice);
+                }
+            }
+            tag => list.skip(tag, super::DEPTH)?,
+        }
+    }
+    Ok(())
 }
 
 /// Ids of texts seen shortly before in the same request: methods, hosts and agents repeat.
