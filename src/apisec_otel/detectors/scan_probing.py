@@ -37,23 +37,23 @@ class ScanProbing:
 
     def signals(self, row: Request, state: State) -> Iterator[Signal]:
         """Raised at each new miss past the odds: by client while nobody is logged in (low while nothing answers), else by principal."""
-        yield self._signal(row, state, row.client, ~row.authenticated, lowest=LOW)
-        yield self._signal(row, state, row.principal, row.authenticated, lowest=MEDIUM)
+        miss = row.not_found | (row.denied & ~known(row.route))
+        yield self._probing(row, state, row.client, ~row.authenticated & miss, ~row.authenticated & row.succeeded, lowest=LOW)
+        yield self._probing(row, state, row.principal, miss, row.succeeded, lowest=MEDIUM)
 
-    def _signal(self, row: Request, state: State, who: Id, rows: Logic, *, lowest: int) -> Signal:
+    def _probing(self, row: Request, state: State, who: Id, miss: Logic, found: Logic, *, lowest: int) -> Signal:
         matched = known(row.route)
-        miss = rows & (row.not_found | (row.denied & ~matched))
-        met = rows & (miss | row.succeeded)
+        met = miss | found
         by_route = state.count(by=(who, row.endpoint), where=met & matched, within=self.window)
         by_path = state.count(by=(who, row.path), where=met & ~matched, within=self.window)
-        trial = met & ((matched & (by_route <= 1)) | (~matched & (by_path <= 1)))
-        odds = state.trw(miss, by=who, where=trial, normal=self.normal, attack=self.attack, half_life=self.half_life)
-        found = state.count(by=who, where=trial & row.succeeded, within=self.window)
+        first = (matched & (by_route <= 1)) | (~matched & (by_path <= 1))
+        odds = state.trw(miss, by=who, where=met & first, normal=self.normal, attack=self.attack, half_life=self.half_life)
+        answered = state.count(by=who, where=found & first, within=self.window)
         return Signal(
-            when=trial & miss & (odds >= math.log(0.99 / self.false_alarms)),
+            when=miss & first & (odds >= math.log(0.99 / self.false_alarms)),
             p=minimum(1, exp(-odds)),
             entity=who,
-            severity=when(found > 0, MEDIUM, lowest),
-            evidence={"missed": state.count(by=who, where=trial & miss, within=self.window), "found": found},
-            because="{missed.observed:.0f} different endpoints tried in {window} are not there; {found.observed:.0f} answered",
+            severity=when(answered > 0, MEDIUM, lowest),
+            evidence={"missed": state.count(by=who, where=miss & first, within=self.window), "answered": answered},
+            because="{missed.observed:.0f} different endpoints tried in {window} are not there; {answered.observed:.0f} answered",
         )
