@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class Answered:
 def run_reference(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool) -> Answered:
     """The oracle over the cut stream."""
     plan, out = Reference(spec), Answered()
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         got = plan.run(rows[start:end], ask_all)
         out.raised += [(row + start, *rest) for row, *rest in got.raised]
         out.values += got.values
@@ -46,7 +47,7 @@ def run_native(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *
 
     plan, out = _native.Plan(spec), Answered()
     nodes = json.loads(spec)["nodes"]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         part = rows[start:end]
         late = np.array([row.get("late", False) for row in part], dtype=bool)
         time = np.array([row["time"] for row in part], dtype=np.int64)

@@ -24,7 +24,7 @@ def _drawn(seed: int, memory: int | None, count: int, spread: int, *, native: bo
     return whole, run(plan.spec, rows, random_cuts(seed, count), ask_all=ask_all), plan.spec
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(seed=SEEDS, memory=MEMORY, count=st.integers(1, 120), spread=st.sampled_from([2, 4, 40]), ask_all=st.booleans())
 def test_cuts_change_nothing(seed: int, memory: int | None, count: int, spread: int, ask_all: bool) -> None:
     """The oracle itself does not know where batches end."""
@@ -33,7 +33,7 @@ def test_cuts_change_nothing(seed: int, memory: int | None, count: int, spread: 
 
 
 @pytest.mark.skipif(not NATIVE, reason="the native module is not built")
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=50)
 @given(seed=SEEDS, memory=MEMORY, count=st.integers(1, 120), spread=st.sampled_from([2, 4, 40]), ask_all=st.booleans())
 def test_native_is_the_oracle(seed: int, memory: int | None, count: int, spread: int, ask_all: bool) -> None:
     """Values of every node, what is raised, scores and the tables' sizes are equal."""
@@ -41,7 +41,7 @@ def test_native_is_the_oracle(seed: int, memory: int | None, count: int, spread:
     assert difference(whole, native, json.loads(spec)["nodes"]) == ""
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(seed=SEEDS, memory=MEMORY, count=st.integers(1, 120), spread=st.sampled_from([2, 4, 40]))
 def test_masks_change_nothing_that_is_asked(seed: int, memory: int | None, count: int, spread: int) -> None:
     """Skipping answers that nobody needs raises the same rows with the same evidence, and keeps the same state."""

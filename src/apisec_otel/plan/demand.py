@@ -98,8 +98,8 @@ class _Walk:
 
 
 def conjuncts(graph: Graph, position: int) -> list[int]:
-    """The conditions that `&` joins, from left to right."""
-    return _flat(graph, position, "and")
+    """The different conditions that `&` joins, from left to right."""
+    return list(dict.fromkeys(_flat(graph, position, "and")))
 
 
 def bounds(graph: Graph, position: int) -> list[int]:
