@@ -207,6 +207,7 @@ class FakeEngine:
 
 def from_json(line: bytes) -> bytes:
     """OTLP/JSON as protobuf, by way of protobuf's own JSON with the ids put right."""
+
     def ids_right(value: Any) -> Any:
         if isinstance(value, dict):
             return {
@@ -216,8 +217,6 @@ def from_json(line: bytes) -> bytes:
         return [ids_right(item) for item in value] if isinstance(value, list) else value
 
     try:
-        return json_format.ParseDict(
-            ids_right(json.loads(line)), ExportTraceServiceRequest()
-        ).SerializeToString()
+        return json_format.ParseDict(ids_right(json.loads(line)), ExportTraceServiceRequest()).SerializeToString()
     except json_format.ParseError as error:
         raise ValueError(str(error)) from error
