@@ -92,7 +92,7 @@ def test_nesting_is_refused_beyond_a_depth():
     attribute = b"\x12" + _varint(len(payload)) + payload
     for tag in (b"\x4a", b"\x12", b"\x12", b"\x0a"):
         attribute = tag + _varint(len(attribute)) + attribute
-    with pytest.raises(ValueError, match="offset .* nested deeper"):
+    with pytest.raises(ValueError, match=r"offset .* nested deeper"):
         to_json("traces", attribute)
 
 
@@ -113,4 +113,5 @@ def test_whatever_comes_it_is_json_or_a_value_error(data):
     try:
         json.loads(to_json("traces", bytes(payload)))
     except ValueError as error:
-        assert "offset" in str(error) or "packed" in str(error)
+        reason = str(error)
+        assert "offset" in reason  # noqa: PT017 - either way is right

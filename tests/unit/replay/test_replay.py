@@ -32,8 +32,12 @@ def lines_of(out, kind=None):
     return [line for line in found if kind in (None, line["type"])]
 
 
+def requests_in(path):
+    return gzip.decompress(Path(path).read_bytes()).splitlines()
+
+
 def spans_in(path):
-    for line in gzip.open(path):
+    for line in requests_in(path):
         for resource in json.loads(line)["resourceSpans"]:
             for scope in resource["scopeSpans"]:
                 yield from scope["spans"]
@@ -98,7 +102,7 @@ def test_standard_output_holds_json_only_and_the_constant_key_is_said(run):
 
 
 def test_a_broken_line_is_named_and_the_rest_is_read(run, tmp_path):
-    lines = gzip.open(SQLMAP).read().splitlines()
+    lines = requests_in(SQLMAP)
     broken = tmp_path / "broken.jsonl"
     broken.write_bytes(b"\n".join([lines[0], b'{"resourceSpans": [', lines[1], b'{"resourceSpans": 5}', *lines[2:]]))
     code, out, err = run(str(broken), fail_on="high")
@@ -148,7 +152,7 @@ def test_learning_prints_nothing_and_hides_nothing(run):
 def test_out_writes_what_leaves(run, tmp_path):
     run(SQLMAP, out=tmp_path / "out")
     files = {path.name: path.read_text().splitlines() for path in (tmp_path / "out").iterdir()}
-    assert [json.loads(line) for line in files["traces.jsonl"]] == [json.loads(line) for line in gzip.open(SQLMAP)]
+    assert [json.loads(line) for line in files["traces.jsonl"]] == [json.loads(line) for line in requests_in(SQLMAP)]
     (shown,) = {len(lines_of(run(SQLMAP)[1], "finding")) - lines_of(run(SQLMAP)[1], "summary")[0]["suppressed"]["dedup"]}
     records = [r for line in files["findings.jsonl"] for r in json.loads(line)["resourceLogs"][0]["scopeLogs"][0]["logRecords"]]
     assert len(records) == shown
