@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.findings.text import escape
-from apisec_otel.spans.batch import NativeBatch as Batch
+from apisec_otel.spans.batch import NativeBatch
 
 Records = NDArray[np.void]
 """A batch's rows as a structured array; the fields are the record's."""
@@ -19,14 +19,14 @@ UNMATCHED: Final = "(unmatched)"
 """Endpoint of a request whose service, method or route is not known."""
 
 
-View = Callable[[Batch], Records]
+View = Callable[[NativeBatch], Records]
 
 
 def native_view(fields: list[tuple[str, str, int]]) -> View:
     """How to see a batch's buffer as rows; `fields` are name, numpy format and offset of each field."""
     names, formats, offsets = (list(column) for column in zip(*fields, strict=True))
 
-    def view(batch: Batch) -> Records:
+    def view(batch: NativeBatch) -> Records:
         buffer = memoryview(cast("Any", batch))
         size = buffer.nbytes // max(1, len(batch))
         record = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size} if size else [("time", "<i8")])
@@ -42,18 +42,19 @@ class EndpointNames:
         self._names: OrderedDict[int, str] = OrderedDict()
         self._limit = limit
 
-    def name(self, batch: Batch, row: int, key: int) -> str:
+    def name(self, batch: NativeBatch, row: int, key: int) -> str:
         """`service METHOD /route` of the row whose endpoint is `key` (0: not known), control characters escaped."""
         if not key:
             return UNMATCHED
         name = self._names.get(key)
         if name is None:
-            name = self._names[key] = escape(batch.text(row, "endpoint") or _composed(batch, row))
+            name = self._names[key] = escape(endpoint_text(batch, row))
             if len(self._names) > self._limit:
                 self._names.popitem(last=False)
         return name
 
 
-def _composed(batch: Batch, row: int) -> str:
+def endpoint_text(batch: NativeBatch, row: int) -> str:
+    """`service METHOD /route` of a row whose endpoint is known, as its texts say; the one place where it is put together."""
     parts = [batch.text(row, column) for column in ("service", "method", "route")]
     return " ".join(part or "?" for part in parts)

@@ -114,4 +114,4 @@ def test_whatever_comes_it_is_json_or_a_value_error(data):
         json.loads(to_json("traces", bytes(payload)))
     except ValueError as error:
         reason = str(error)
-        assert "offset" in reason  # noqa: PT017 - either way is right
+        assert "offset" in reason
