@@ -11,10 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from apisec_otel.findings.finding import SUPPRESSED, Finding
-from apisec_otel.findings.rows import Batch, EndpointNames, Records
+from apisec_otel.findings.finding import SUPPRESSED, Hash, Rule
+from apisec_otel.findings.rows import EndpointNames, Records, View
 from apisec_otel.findings.severity import SEVERITIES
 from apisec_otel.receivers.otlp_json_file import Fault
+from apisec_otel.spans.batch import SpanBatch
 
 NANO = 10**9
 
@@ -23,9 +24,8 @@ NANO = 10**9
 class Judged:
     """A batch after the pipeline: every row has a score of each detector, whether or not it was raised."""
 
-    batch: Batch
-    findings: Sequence[Finding]
-    """Suppressed ones too, in row order."""
+    batch: SpanBatch
+    """With its findings, suppressed ones too, in row order."""
     scores: Mapping[str, NDArray[np.floating[Any]]]
     """By detector: 0 to 1 for each row; NaN is 0."""
     learning: NDArray[np.bool_]
@@ -44,8 +44,20 @@ class Engine(Protocol):
     def evicted(self) -> int:
         """Sessions that went for want of room."""
 
-    def view(self, batch: Batch, /) -> Records:
+    @property
+    def row_view(self) -> View:
+        """How to see the rows of a native batch."""
+
+    def view(self, batch: SpanBatch, /) -> Records:
         """The batch's rows."""
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """What findings say of the detectors that run."""
+
+    @property
+    def keyed_hash(self) -> Hash:
+        """What ids are made with."""
 
     def transcode(self, line: bytes, /) -> bytes:
         """OTLP/JSON as protobuf; ValueError when it is none."""
@@ -64,7 +76,7 @@ class Engine(Protocol):
 class Rows:
     """The API requests of a batch, repeats left out, as arrays of one length."""
 
-    batch: Batch
+    batch: SpanBatch
     records: Records
     index: NDArray[np.intp]
     names: Sequence[str]
@@ -93,7 +105,7 @@ def rows_of(judged: Judged, records: Records, names: EndpointNames) -> Rows:
     scores = {detector: np.nan_to_num(np.asarray(column, np.float64)[index]) for detector, column in judged.scores.items()}
     best = np.max(np.stack(list(scores.values())), axis=0) if scores else np.zeros(len(index))
     keys, first, inverse = np.unique(kept["endpoint"], return_index=True, return_inverse=True)
-    of_key = [names.name(judged.batch, int(index[row]), key) for key, row in zip(keys.tolist(), first.tolist(), strict=True)]
+    of_key = [names.name(judged.batch.native, int(index[row]), key) for key, row in zip(keys.tolist(), first.tolist(), strict=True)]
     return Rows(judged.batch, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index])
 
 
@@ -124,8 +136,7 @@ class Summary:
 
 
 def rfc3339(nanoseconds: int) -> str:
-    """
-    >>> rfc3339(1_700_000_000_000_000_005)
+    """>>> rfc3339(1_700_000_000_000_000_005)
     '2023-11-14T22:13:20.000000005Z'
     """
     seconds, rest = divmod(nanoseconds, NANO)

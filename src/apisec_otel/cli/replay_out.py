@@ -2,62 +2,77 @@
 
 from __future__ import annotations
 
-import hashlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from apisec_otel.cli.judged import Engine, Judged
+from apisec_otel.clock import ManualClock
+from apisec_otel.component import Signal
 from apisec_otel.connectors.findings import Findings, FindingsSettings
 from apisec_otel.exporters.file import FileExporter, FileSettings
 from apisec_otel.reply import Reply
+from apisec_otel.telemetry import Telemetry
 
-FILES = {"enriched": "traces.jsonl", "traces": "finding_spans.jsonl", "logs": "findings.jsonl", "metrics": "metrics.jsonl"}
-"""What each file in the directory holds."""
+ENRICHED = "traces.jsonl"
+FILES: dict[Signal, str] = {"traces": "finding_spans.jsonl", "logs": "findings.jsonl", "metrics": "metrics.jsonl"}
+"""Where what findings become is written."""
 
 
 class OutDirectory:
-    """Writes what leaves the pipeline; time is the newest event's, so that the same input gives the same files."""
+    """Writes what leaves the pipeline; the clock is the newest event's, so that the same input gives the same files."""
 
     def __init__(self, directory: Path, engine: Engine) -> None:
-        self._files = {what: FileExporter(FileSettings(path=str(directory / name), create_directory=True)) for what, name in FILES.items()}
+        self._enriched = _file(directory / ENRICHED)
+        self._files = {signal: _file(directory / name) for signal, name in FILES.items()}
         self._engine = engine
-        self._now = 0
-        self._findings = Findings(FindingsSettings(), self, engine.view, _hash, lambda: self._now, {}, _version())
+        self._clock: ManualClock | None = None
+        self._findings: Findings | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> OutDirectory:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
+        if error is None and self._findings is not None:
             self._findings.stop()
-        for file in self._files.values():
-            file.close()
+        for file in (self._enriched, *self._files.values()):
+            file.stop()
 
     def write(self, judged: Judged) -> None:
-        """Takes a judged batch. A full disk is an OSError: half an output is none."""
-        if len(judged.batch):
-            self._now = max(self._now, int(self._engine.view(judged.batch)["time"].max()))
-        reply = self._files["enriched"].export("traces", judged.batch.encode())
-        if not reply.accepted:
-            raise OSError(reply.message)
-        self._findings.consume(judged.batch, judged.findings)
+        """Takes a judged batch. A disk that is full is an OSError: half an output is none."""
+        _check(self._enriched.export("traces", judged.batch.encode()))
+        if not len(judged.batch):
+            return
+        newest = int(self._engine.view(judged.batch)["time"].max())
+        if self._clock is None or self._findings is None:
+            self._clock = ManualClock(newest)
+            self._findings = self._connector(self._clock)
+        self._clock.at = max(self._clock.at, newest)
+        self._findings.consume(judged.batch)
         if not self._findings.flush():
             raise OSError("the directory for --out cannot be written")
 
-    def send(self, signal: str, payload: bytes) -> Reply:
+    def send(self, signal: Signal, payload: bytes) -> Reply:
         """Where the connector sends what it made."""
         return self._files[signal].export(signal, [payload])
 
+    def _connector(self, clock: ManualClock) -> Findings:
+        engine = self._engine
+        return Findings(
+            FindingsSettings(),
+            self,
+            frozenset(FILES),
+            engine.row_view,
+            engine.keyed_hash,
+            clock,
+            Telemetry(),
+            engine.rules,
+        )
 
-def _hash(text: bytes) -> int:
-    """For ids of finding spans, made of finding ids that are keyed already."""
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") or 1
+
+def _file(path: Path) -> FileExporter:
+    return FileExporter(FileSettings(path=str(path), create_directory=True))
 
 
-def _version() -> str:
-    try:
-        return version("apisec-otel")
-    except PackageNotFoundError:
-        return "0"
+def _check(reply: Reply) -> None:
+    if not reply.accepted:
+        raise OSError(reply.message)

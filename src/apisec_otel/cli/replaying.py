@@ -126,11 +126,12 @@ class Replay:
         self.summary.spans += judged.batch.spans
         if len(judged.batch):
             rows = rows_of(judged, self._engine.view(judged.batch), self._names)
-            self._count(rows, judged.findings)
-            self._book.add(rows, judged.findings)
+            self._count(rows, judged.batch.findings)
+            self._book.add(rows, judged.batch.findings)
             for output in self._outputs:
-                output.batch(rows, judged.findings)
+                output.batch(rows, judged.batch.findings)
         self._end_sessions(self._book.end(judged.ended))
+        self._end_sessions(self._book.end_old(self.summary.last))
 
     def _count(self, rows: Rows, findings: Sequence[Finding]) -> None:
         summary = self.summary

@@ -5,29 +5,45 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 from typing import ClassVar, Final, Protocol
 
-from apisec_otel.component import Exporter, Host
-from apisec_otel.connectors.outbox import Outbox, Signal
+from apisec_otel.clock import Clock
+from apisec_otel.component import Exporter, Host, Signal
+from apisec_otel.connectors.outbox import Outbox
 from apisec_otel.findings.finding import Finding, Hash, Rule
+from apisec_otel.findings.gap import gap_finding
 from apisec_otel.findings.metrics import Counts
-from apisec_otel.findings.rows import Batch, View
+from apisec_otel.findings.rows import View
 from apisec_otel.findings.wire import Rules, logs_request, spans_request
 from apisec_otel.reply import ACCEPTED, Reply
 from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
-
-Clock = Callable[[], int]
-"""Nanoseconds since 1970."""
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
 """Seconds between tries at a backend that says: later."""
+
+
+class Gap(Protocol):
+    """Spans went on unanalysed."""
+
+    @property
+    def component(self) -> str:
+        """The id of what failed."""
+
+    @property
+    def reason(self) -> str:
+        """How."""
+
+    @property
+    def at(self) -> int:
+        """Nanoseconds since 1970."""
 
 
 class Sender(Protocol):
@@ -39,7 +55,10 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsSettings:
-    """What goes out about findings, and how much may wait."""
+    """Sends findings as log events, as spans in the offending traces, and as metrics."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"findings"})
+    gives: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
 
     logs: bool = True
     """A log event for each finding."""
@@ -52,46 +71,34 @@ class FindingsSettings:
     outbox_mib: int = 16
     """Most that may wait for a backend; what comes on top is dropped and counted."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"findings"})
-    gives: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
+    def __post_init__(self) -> None:
+        """Refuses an outbox without room and metrics without pause."""
+        if self.outbox_mib < 1:
+            raise ValueError("outbox_mib must be at least 1")
+        if self.metrics_interval < timedelta(seconds=1):
+            raise ValueError("metrics_interval must be at least 1s")
 
-    def build(self, host: Host) -> Connected:
-        """The connector, sending to the exporters of the pipelines that it feeds."""
-        rules = {id: Rule(id, (rule.__doc__ or "").strip().partition("\n")[0]) for id, rule in host.rules.items()}
-        sender = Fan({signal: tuple(exporters) for signal, exporters in host.outputs.items()})
-        return Connected(Findings(self, sender, host.view, host.vocabulary.hash, host.clock.now, rules, version("apisec-otel")))
+    def build(self, host: Host) -> Findings:
+        """The running connector; it makes only what some pipeline takes."""
+        rules = {id: Rule.of(id, settings) for id, settings in host.rules.items()}
+        takes = {"logs": self.logs, "traces": self.spans, "metrics": self.metrics}
+        outputs = {signal: exporters for signal, exporters in host.outputs.items() if exporters and takes[signal]}
+        return Findings(self, Fan(outputs), frozenset(outputs), host.view, host.vocabulary.hash, host.clock, host.telemetry, rules)
 
 
-@dataclass(frozen=True, slots=True)
 class Fan:
-    """Sends to every exporter of a signal; the first that refuses answers for all. A signal without exporters is taken and gone."""
+    """Hands a request to each exporter of its signal."""
 
-    exporters: Mapping[Signal, tuple[Exporter, ...]]
+    def __init__(self, outputs: Mapping[Signal, Sequence[Exporter]]) -> None:
+        self._outputs = outputs
 
     def send(self, signal: Signal, payload: bytes) -> Reply:
-        """Hands an OTLP request on."""
-        replies = [exporter.export(signal, [payload]) for exporter in self.exporters.get(signal, ())]
-        return next((reply for reply in replies if not reply.accepted), ACCEPTED)
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The end of a pipeline of traces."""
-
-    findings: Findings
-
-    def consume(self, batch: SpanBatch) -> None:
-        """Takes what `decide` put on the batch."""
-        self.findings.consume(batch.native, batch.findings)
-        self.findings.tick()
-
-    def start(self) -> None:
-        """Sends in a thread of its own."""
-        self.findings.start()
-
-    def stop(self) -> None:
-        """Sends what still waits."""
-        self.findings.stop()
+        """The worst of the replies; not worth another try once one exporter has taken it."""
+        replies = [exporter.export(signal, [payload]) for exporter in self._outputs.get(signal, ())]
+        refused = [reply for reply in replies if not reply.accepted]
+        if not refused:
+            return ACCEPTED
+        return refused[0] if len(refused) == len(replies) else replace(refused[0], retryable=False)
 
 
 class Findings:
@@ -102,44 +109,65 @@ class Findings:
     """
 
     def __init__(
-        self, settings: FindingsSettings, sender: Sender, view: View, keyed_hash: Hash, clock: Clock, rules: Rules, version: str
+        self,
+        settings: FindingsSettings,
+        sender: Sender,
+        signals: frozenset[Signal],
+        view: View,
+        keyed_hash: Hash,
+        clock: Clock,
+        telemetry: Telemetry,
+        rules: Rules,
     ) -> None:
-        self._settings, self._sender, self._view, self._hash = settings, sender, view, keyed_hash
-        self._clock, self._rules, self._version = clock, rules, version
-        self._counts = Counts(clock())
-        self._due = clock() + self._interval
+        self._settings, self._sender, self._signals, self._view, self._hash = settings, sender, signals, view, keyed_hash
+        self._clock, self._telemetry, self._rules, self._version = clock, telemetry, rules, version("apisec-otel")
+        self._counts = Counts(clock.now())
+        self._due = clock.now() + self._interval
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.outbox = Outbox(settings.outbox_mib << 20)
         self.refused: Counter[Signal] = Counter()
         """Requests that a backend refused for good, by signal."""
-        self.suppressed: Counter[str] = Counter()
-        """Findings not shown, by cause."""
 
     @property
     def _interval(self) -> int:
         return self._settings.metrics_interval // timedelta(microseconds=1) * 1000
 
-    def consume(self, batch: Batch, findings: Sequence[Finding]) -> None:
-        """Takes a judged batch and its findings; never waits."""
-        if self._settings.metrics and len(batch):
-            self._counts.count_requests(batch, self._view(batch))
-        self.suppressed.update(finding.suppressed for finding in findings if finding.suppressed)
+    def consume(self, batch: SpanBatch) -> None:
+        """Takes a judged batch and its findings; never waits. An empty batch lets time pass."""
+        if "metrics" in self._signals and len(batch):
+            self._counts.count_requests(batch.native, self._view(batch.native))
+        self._show(batch.findings)
+        self.tick()
+
+    def gap(self, gap: Gap) -> None:
+        """Spans went on unanalysed: a finding of its own, so that nobody can blind the analysis silently."""
+        self._show([gap_finding(self._hash, gap.component, gap.reason, gap.at)])
+
+    def tick(self, force: bool = False) -> None:
+        """Exports metrics when they are due; in the engine's thread, like `consume`."""
+        now = self._clock.now()
+        if "metrics" in self._signals and (force or now >= self._due):
+            self._due = now + self._interval
+            self._offer("metrics", self._counts.request(self._version, now))
+
+    def _show(self, findings: Sequence[Finding]) -> None:
+        for finding in findings:
+            self._telemetry.add(
+                "apisec_findings", detector=finding.detector, severity=finding.level.word, suppressed=finding.suppressed or "no"
+            )
         shown = [finding for finding in findings if not finding.suppressed]
         if not shown:
             return
         self._counts.count_findings(shown)
-        if self._settings.logs:
-            self.outbox.offer("logs", logs_request(shown, self._rules, self._version, self._clock()))
-        if self._settings.spans:
-            self.outbox.offer("traces", spans_request(shown, self._rules, self._version, self._hash))
+        if "logs" in self._signals:
+            self._offer("logs", logs_request(shown, self._rules, self._version, self._clock.now()))
+        if "traces" in self._signals and (request := spans_request(shown, self._rules, self._version, self._hash)):
+            self._offer("traces", request)
 
-    def tick(self, force: bool = False) -> None:
-        """Exports metrics when they are due."""
-        now = self._clock()
-        if self._settings.metrics and (force or now >= self._due):
-            self._due = now + self._interval
-            self.outbox.offer("metrics", self._counts.request(self._version, now))
+    def _offer(self, signal: Signal, request: bytes) -> None:
+        if not self.outbox.offer(signal, request):
+            self._telemetry.add("apisec_findings_dropped", reason="outbox full", signal=signal)
 
     def flush(self) -> bool:
         """Sends what waits. False when a backend asked to come later; what it was asked stays first."""
@@ -185,6 +213,7 @@ class Findings:
         self.outbox.done()
         if not reply.accepted:
             self.refused[signal] += 1
+            self._telemetry.add("apisec_findings_dropped", reason="refused", signal=signal)
             if self.refused[signal] == 1:
                 log.warning("findings: the backend does not take our %s (said once): %s", signal, reply.message)
         return True

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from typing import Literal
 
-Signal = Literal["traces", "logs", "metrics"]
+from apisec_otel.component import Signal
 
 
 class Outbox:

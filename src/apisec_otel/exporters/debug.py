@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, TextIO
 
-from apisec_otel.component import Host
+from apisec_otel.component import Host, Signal
 from apisec_otel.exporters.otlp_json import to_json
 from apisec_otel.findings.text import escape
 from apisec_otel.reply import ACCEPTED, Reply
@@ -23,15 +23,15 @@ _WORDS: Final = {"traces": "spans", "logs": "log records", "metrics": "metrics"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebugSettings:
-    """How much is said."""
+    """Prints what leaves on standard error."""
+
+    signals: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
 
     verbosity: Literal["basic", "normal", "detailed"] = "basic"
     """basic: counts. normal: a line for each span, log record or metric. detailed: everything."""
 
-    signals: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
-
     def build(self, host: Host) -> DebugExporter:
-        """The exporter."""
+        """The printer."""
         return DebugExporter(self)
 
 
@@ -42,7 +42,7 @@ class DebugExporter:
         self._verbosity = settings.verbosity
         self._out = out
 
-    def export(self, signal: str, requests: Sequence[bytes]) -> Reply:
+    def export(self, signal: Signal, requests: Sequence[bytes]) -> Reply:
         """Prints Export requests of `signal` (traces, logs, metrics)."""
         for request in requests:
             try:

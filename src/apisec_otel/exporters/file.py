@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import zstandard
 
-from apisec_otel.component import Host
+from apisec_otel.component import Host, Signal
 from apisec_otel.exporters.otlp_json import to_json
 from apisec_otel.reply import ACCEPTED, Reply
-
-_LATER = {"rotation": "rotate with logrotate and `copytruncate`", "group_by": "write one file", "encoding": "choose `format`"}
+from apisec_otel.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSettings:
-    """Where and how requests are written."""
+    """Writes requests to a file, as the Collector's file exporter does."""
 
-    path: str
+    signals: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
+    refused: ClassVar[Mapping[str, str]] = {
+        "rotation": "not supported; rotate with logrotate and its `copytruncate`",
+        "group_by": "not supported; everything goes to one file",
+        "encoding": "not supported; choose `format`",
+    }
+
+    path: str = ""
     """File that is written."""
     format: Literal["json", "proto"] = "json"
     """json: a line of OTLP/JSON for each request. proto: each request behind its length, 4 bytes, big endian."""
@@ -34,27 +41,16 @@ class FileSettings:
     """Accepted for the Collector's sake: every request is handed to the operating system when it comes."""
     create_directory: bool = False
     """Make the file's directory when it is missing."""
-    rotation: Any = None
-    """Not supported."""
-    group_by: Any = None
-    """Not supported."""
-    encoding: Any = None
-    """Not supported."""
-
-    signals: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
-
-    def build(self, host: Host) -> FileExporter:
-        """Opens the file."""
-        return FileExporter(self)
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise ValueError("file: path is missing: the file to write")
-        for key, instead in _LATER.items():
-            if getattr(self, key) is not None:
-                raise ValueError(f"file: {key} is not supported; {instead}")
+            raise ValueError("path is missing: the file to write")
         if self.append and self.compression == "zstd":
-            raise ValueError("file: append and compression do not go together")
+            raise ValueError("append and compression do not go together")
+
+    def build(self, host: Host) -> FileExporter:
+        """The open file."""
+        return FileExporter(self, host.telemetry)
 
 
 class FileExporter:
@@ -64,7 +60,7 @@ class FileExporter:
     answered as refused for now.
     """
 
-    def __init__(self, settings: FileSettings) -> None:
+    def __init__(self, settings: FileSettings, telemetry: Telemetry | None = None) -> None:
         path = Path(settings.path)
         if settings.create_directory:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,22 +69,24 @@ class FileExporter:
         self._json = settings.format == "json"
         self._zstd = zstandard.ZstdCompressor() if settings.compression == "zstd" else None
         self._path = settings.path
+        self._telemetry = telemetry or Telemetry()
+        self._closed = False
         self.written = 0
         """Requests in the file."""
         self.failed = 0
         """Requests that could not be written."""
 
-    def export(self, signal: str, requests: Sequence[bytes]) -> Reply:
+    def export(self, signal: Signal, requests: Sequence[bytes]) -> Reply:
         """Writes Export requests of `signal` (traces, logs, metrics), all of them or none."""
         try:
             records = b"".join(self._record(signal, request) for request in requests)
         except ValueError as error:
-            self.failed += len(requests)
+            self._count_failed(len(requests), "malformed")
             return Reply(False, message=f"file {self._path}: not a request of {signal}: {error}")
         try:
             self._write(records)
         except OSError as error:
-            self.failed += len(requests)
+            self._count_failed(len(requests), errno.errorcode.get(error.errno or 0, "OSError"))
             self._take_back()
             return Reply(False, retryable=True, message=f"file {self._path}: {error.strerror or error}")
         self._end += len(records)
@@ -99,11 +97,20 @@ class FileExporter:
         """Waits until the disk has what was written."""
         os.fsync(self._file)
 
-    def close(self) -> None:
-        """Ends the file."""
-        os.close(self._file)
+    def start(self) -> None:
+        """Nothing: the file is open."""
 
-    def _record(self, signal: str, request: bytes) -> bytes:
+    def stop(self) -> None:
+        """Ends the file."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._file)
+
+    def _count_failed(self, requests: int, reason: str) -> None:
+        self.failed += requests
+        self._telemetry.add("apisec_file_write_failures", requests, path=self._path, reason=reason)
+
+    def _record(self, signal: Signal, request: bytes) -> bytes:
         record = to_json(signal, request).encode("utf-8", "replace") if self._json else request
         if self._zstd is not None:
             record = self._zstd.compress(record)

@@ -90,7 +90,7 @@ def _put(found: dict[str, Any], fields: dict[int, _Field], field: _Field, value:
         for other in fields.values():  # of a oneof the last on the wire counts
             if other.oneof == field.oneof:
                 found.pop(other.name, None)
-    if field.zero and not value or value == "0" and field.zero:
+    if (field.zero and not value) or (value == "0" and field.zero):
         found.pop(field.name, None)  # defaults are left out
     elif isinstance(value, dict) and isinstance(known := found.get(field.name), dict):
         _merge(known, value)

@@ -72,6 +72,17 @@ class Rule:
     reference: str = ""
     technique: str = ""
 
+    @classmethod
+    def of(cls, name: str, detector: type) -> Rule:
+        """What a detector's class says of itself: the first line of its docstring, `version`, `reference`, `technique`."""
+        description = (detector.__doc__ or "").strip().partition("\n")[0]
+        said = {
+            key: str(getattr(detector, key))
+            for key in ("version", "reference", "technique")
+            if isinstance(getattr(detector, key, None), str)
+        }
+        return cls(name, description, **said)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:

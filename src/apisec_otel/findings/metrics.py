@@ -20,8 +20,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from apisec_otel import semconv
 from apisec_otel.findings.finding import Finding
-from apisec_otel.findings.rows import Batch, EndpointNames, Records, Value
+from apisec_otel.findings.rows import EndpointNames, Records
 from apisec_otel.findings.wire import key_values, resource
+from apisec_otel.spans.batch import NativeBatch, Value
 
 SERIES: Final = 2_000
 """Attribute sets a metric may have, as in OpenTelemetry SDKs; what is over counts as overflow."""
@@ -38,7 +39,7 @@ class Counts:
         self._findings: Counter[tuple[str, str, str]] = Counter()
         self._other_requests = self._other_findings = 0
 
-    def count_requests(self, batch: Batch, records: Records) -> None:
+    def count_requests(self, batch: NativeBatch, records: Records) -> None:
         """Counts a batch's requests by endpoint, repeats left out: Python runs for each endpoint, not for each row."""
         rows = np.flatnonzero((records["request"] == 1) & (records["repeat"] != 1))
         keys, first, counts = np.unique(records["endpoint"][rows], return_index=True, return_counts=True)

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.findings.text import escape
+from apisec_otel.spans.batch import NativeBatch as Batch
 
-Value = str | float | bool | int | list[str]
 Records = NDArray[np.void]
 """A batch's rows as a structured array; the fields are the record's."""
 
 UNMATCHED: Final = "(unmatched)"
 """Endpoint of a request whose service, method or route is not known."""
-
-
-class Batch(Protocol):
-    """What is read of and written on a SpanBatch."""
-
-    @property
-    def spans(self) -> int:
-        """Spans received, kept as rows or not."""
-
-    def __len__(self) -> int: ...
-
-    def text(self, row: int, column: str, /) -> str | None:
-        """The column's text at that row, None when the span has none."""
-
-    def annotate(self, row: int, attributes: dict[str, Value], /) -> None:
-        """Writes attributes on the row's span."""
-
-    def encode(self) -> list[bytes]:
-        """The requests that came, with what was annotated."""
 
 
 View = Callable[[Batch], Records]
@@ -46,7 +27,7 @@ def native_view(fields: list[tuple[str, str, int]]) -> View:
     names, formats, offsets = (list(column) for column in zip(*fields, strict=True))
 
     def view(batch: Batch) -> Records:
-        buffer = memoryview(cast(Any, batch))
+        buffer = memoryview(cast("Any", batch))
         size = buffer.nbytes // max(1, len(batch))
         record = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size} if size else [("time", "<i8")])
         return np.frombuffer(buffer, dtype=record)

@@ -16,9 +16,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from apisec_otel import semconv
 from apisec_otel.findings.finding import Finding, Hash, Rule
-from apisec_otel.findings.rows import Value
 from apisec_otel.findings.severity import LOG_SEVERITY
 from apisec_otel.findings.text import short
+from apisec_otel.spans.batch import Value
 
 Rules = Mapping[str, Rule]
 """What is known about each detector, by its id."""
@@ -37,8 +37,10 @@ def logs_request(findings: Iterable[Finding], rules: Rules, version: str, observ
 
 
 def spans_request(findings: Iterable[Finding], rules: Rules, version: str, keyed_hash: Hash) -> bytes:
-    """An ExportTraceServiceRequest with a finding span for each finding whose request has ids."""
+    """An ExportTraceServiceRequest with a finding span for each finding whose request has ids; empty when none has."""
     spans = [_finding_span(finding, attributes(finding, rules), keyed_hash) for finding in findings if _has_ids(finding)]
+    if not spans:
+        return b""
     scoped = ScopeSpans(scope=_scope(version), spans=spans)
     return ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource(version), scope_spans=[scoped])]).SerializeToString()
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from apisec_otel import semconv
-from apisec_otel.component import Host, Processor
+from apisec_otel.component import Host
 from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, finding_id
 from apisec_otel.findings.repeats import Repeats
 from apisec_otel.findings.risk import EntityRisk
-from apisec_otel.findings.rows import Batch, EndpointNames, Records, Value, View
+from apisec_otel.findings.rows import EndpointNames, Records, View
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
-from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.spans.batch import NativeBatch, SpanBatch, Value
 
 RESTART: Final = 600 * 10**9
 """A row in time that starts further back than this begins another recording."""
@@ -23,7 +23,10 @@ RESTART: Final = 600 * 10**9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideSettings:
-    """How raised signals become findings."""
+    """Turns raised signals into findings: removes repeats, adds up risk, writes on the spans."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"signals"})
+    provides: ClassVar[frozenset[str]] = frozenset({"findings"})
 
     dedup: timedelta = timedelta(minutes=30)
     """A detector shows a finding for the same entity and endpoint once in this long (event time), unless it got worse."""
@@ -34,12 +37,16 @@ class DecideSettings:
     repeats: int = 65_536
     """Most findings remembered as shown; the oldest goes first."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"endpoint", "session", "signals"})
-    provides: ClassVar[frozenset[str]] = frozenset({"findings"})
+    def __post_init__(self) -> None:
+        """Refuses tables that hold nothing and times that go back."""
+        if min(self.entities, self.repeats) < 1:
+            raise ValueError("entities and repeats must be at least 1")
+        if min(self.dedup, self.forget) < timedelta():
+            raise ValueError("dedup and forget must not be negative")
 
-    def build(self, host: Host) -> Processor:
-        """The step of a pipeline."""
-        return Step(Decide(self, host.view, host.vocabulary.hash))
+    def build(self, host: Host) -> Decide:
+        """The running step."""
+        return Decide(self, host.view, host.vocabulary.hash)
 
 
 class Decide:
@@ -67,7 +74,11 @@ class Decide:
         """Entities whose risk went for want of room."""
         return self._risk.evicted
 
-    def decide(self, batch: Batch, raised: Sequence[Raised]) -> list[Finding]:
+    def process(self, batch: SpanBatch) -> None:
+        """Leaves the findings of the batch's signals on it, for connectors."""
+        batch.findings += self.decide(batch.native, batch.raised)
+
+    def decide(self, batch: NativeBatch, raised: Sequence[Raised]) -> list[Finding]:
         """The findings of the signals raised on the batch's rows, in row order."""
         if not raised:
             return []
@@ -92,7 +103,7 @@ class Decide:
             self.reset()
         self._now = max(self._now, time)
 
-    def _finding(self, batch: Batch, records: Records, signal: Raised) -> Finding:
+    def _finding(self, batch: NativeBatch, records: Records, signal: Raised) -> Finding:
         row, level = signal.row, Level(signal.severity)
         endpoint = int(records["endpoint"][row])
         trace_id, span_id = records["trace_id"][row].tobytes(), records["span_id"][row].tobytes()
@@ -124,17 +135,6 @@ class Decide:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Decides on what `detect` put on the batch."""
-
-    decide: Decide
-
-    def process(self, batch: SpanBatch) -> None:
-        """Puts the findings on the batch."""
-        batch.findings += self.decide.decide(batch.native, batch.raised)
-
-
 def span_attributes(findings: Sequence[Finding]) -> dict[str, Value]:
     """What is written on a span for the findings raised on it, shown or not; at most 10 keys."""
     ranked = sorted(findings, key=lambda finding: (-finding.level, -finding.score, finding.detector))
@@ -155,7 +155,7 @@ def span_attributes(findings: Sequence[Finding]) -> dict[str, Value]:
     return written
 
 
-def _facts(batch: Batch, records: Records, row: int) -> RequestFacts:
+def _facts(batch: NativeBatch, records: Records, row: int) -> RequestFacts:
     def text(column: str) -> str:
         return short(batch.text(row, column) or "")
 

@@ -101,7 +101,7 @@ class OtlpFile:
             yield Fault(Place(self.path, unit, number + 1), _reason(error))
 
     def _open(self) -> BinaryIO:
-        return sys.stdin.buffer if self.path == "-" else cast(BinaryIO, Path(self.path).open("rb"))
+        return sys.stdin.buffer if self.path == "-" else cast("BinaryIO", Path(self.path).open("rb"))
 
     def _items(self, stream: io.BufferedReader) -> Iterator[Stored | Fault]:
         start = stream.peek(4)
@@ -205,7 +205,7 @@ def _decompressed(raw: BinaryIO) -> io.BufferedReader:
         return io.BufferedReader(Decompressed(raw, lambda: zlib.decompressobj(wbits=31)), 1 << 18)
     if start == _ZSTD:
         return io.BufferedReader(Decompressed(raw, lambda: zstandard.ZstdDecompressor().decompressobj()), 1 << 18)
-    return cast(io.BufferedReader, raw)
+    return cast("io.BufferedReader", raw)
 
 
 def _lines_of(stream: io.BufferedReader) -> Iterator[bytes | None]:
