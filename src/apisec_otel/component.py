@@ -18,7 +18,7 @@ There is no base class: a settings class fits by having `build`. What else it ma
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
@@ -213,8 +213,8 @@ class Host:
 
 def leaves(settings: Any) -> Iterator[tuple[str, Any]]:
     """Pairs of name and value of a settings object, in order."""
-    for name in settings.__dataclass_fields__:
-        yield name, getattr(settings, name)
+    for each in fields(settings):
+        yield each.name, getattr(settings, each.name)
 
 
 def for_native(settings: Any) -> dict[str, Any]:

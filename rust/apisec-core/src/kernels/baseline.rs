@@ -4,23 +4,23 @@
 
 use crate::table::Spill;
 
-/// Cells: handle of the list, teachers known, bins, sum of the counts.
-/// The list: two words a bin (`bin << 32 | count`, largest value), in order of bin; then the teachers' ids, until enough are known.
-pub const CELLS: usize = 4;
+/// Cells: handle of the list, bins, sum of the counts.
+/// The list: two words a bin (`bin << 32 | count`, largest value), in order of bin; then the ids of the first teachers.
+pub const CELLS: usize = 3;
 
-/// Cells of what waits for its window to close: number of the first row plus 1, largest value, `by`, `taught_by`.
-pub const PENDING_CELLS: usize = 4;
+/// Cells of what waits for its window to close: number of the first row plus 1, largest value, `by`, `taught_by`, and one
+/// that pays for its place in the line.
+pub const PENDING_CELLS: usize = 5;
 
 /// A baseline answers only when it knows this many teachers.
-pub const SUPPORT: u64 = 20;
+pub const SUPPORT: usize = 20;
 
 /// At this sum all counts are halved, so that the past fades.
 const HALVED_AT: u64 = 16_384;
 
 const HANDLE: usize = 0;
-const TEACHERS: usize = 1;
-const BINS: usize = 2;
-const SUM: usize = 3;
+const BINS: usize = 1;
+const SUM: usize = 2;
 
 /// What a node asks of a baseline.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,8 +43,8 @@ pub fn bin(value: f64) -> u64 {
 /// Whether enough teachers are known to judge.
 #[inline]
 #[must_use]
-pub fn is_supported(cells: &[u64]) -> bool {
-    cells[TEACHERS] >= SUPPORT && cells[SUM] > 0
+pub fn is_supported(cells: &[u64], spill: &Spill) -> bool {
+    spill.list(cells[HANDLE]).len() >= 2 * cells[BINS] as usize + SUPPORT
 }
 
 /// Learns one value of one teacher.
@@ -66,16 +66,10 @@ pub fn learn(cells: &mut [u64], spill: &mut Spill, value: f64, teacher: u64) {
     }
 }
 
-/// Notes the teacher; when the last one needed is known, all ids are forgotten.
+/// Notes the teacher, unless enough are known.
 fn know(cells: &mut [u64], spill: &mut Spill, teacher: u64) {
-    let bins = cells[BINS] as usize;
-    if cells[TEACHERS] >= SUPPORT || spill.list(cells[HANDLE])[2 * bins..].contains(&teacher) {
-        return;
-    }
-    cells[TEACHERS] += 1;
-    if cells[TEACHERS] == SUPPORT {
-        spill.truncate(&mut cells[HANDLE], 2 * bins);
-    } else {
+    let known = &spill.list(cells[HANDLE])[2 * cells[BINS] as usize..];
+    if known.len() < SUPPORT && !known.contains(&teacher) {
         spill.insert(&mut cells[HANDLE], usize::MAX, &[teacher]);
     }
 }
@@ -102,7 +96,7 @@ fn halve(cells: &mut [u64], spill: &mut Spill) {
 /// Answers a question about a value's bin; missing without support.
 #[must_use]
 pub fn answer(cells: &[u64], spill: &Spill, question: Question, bin: u64) -> f64 {
-    if !is_supported(cells) {
+    if !is_supported(cells, spill) {
         return f64::NAN;
     }
     let pairs = spill.list(cells[HANDLE])[..2 * cells[BINS] as usize].chunks_exact(2);

@@ -20,7 +20,7 @@ impl Tally for Distinct {
 
     fn build(settings: &Settings<'_>) -> Result<Self, String> {
         let window = window::Window::new(settings.integer("within", 1, window::LONGEST)?);
-        Ok(Self { window, limit: settings.integer("limit", 1, 16_384)? as usize })
+        Ok(Self { window, limit: settings.integer("limit", 1, 65_536)? as usize })
     }
 
     #[inline]

@@ -289,6 +289,7 @@ impl Checked {
         let name = node.settings.get("name").and_then(Value::as_str).ok_or("setting `name` must be a text")?;
         let (place, kind) = match node.kind.as_str() {
             "logic" if name == "always" => return Ok(Place::Logic(self.arenas.logic(1))),
+            "number" if name == "time" => return Ok(Place::Number(self.number(Node::Time))),
             "number" => (Place::Number(self.arenas.number(f64::NAN)), Kind::Number),
             "logic" => (Place::Logic(self.arenas.logic(0)), Kind::Logic),
             "id" => (Place::Id(self.arenas.id(0)), Kind::Id),

@@ -56,6 +56,14 @@ impl Data {
     }
 }
 
+fn missing(kind: Kind, length: usize) -> Data {
+    match kind {
+        Kind::Number => Data::Number(vec![f64::NAN; length]),
+        Kind::Logic => Data::Logic(vec![0; length]),
+        Kind::Id => Data::Id(vec![0; length]),
+    }
+}
+
 /// Rows as columns by name: for tests, replay of tables and benches.
 #[derive(Clone, Debug)]
 pub struct ColumnMap {
@@ -65,20 +73,17 @@ pub struct ColumnMap {
 }
 
 impl ColumnMap {
-    /// Picks the inputs of a plan. `late` may be empty: no row is. `time` in seconds is made from `times` when not given.
+    /// Picks the inputs of a plan. `late` may be empty: no row is. A column that is not given is missing in every row.
     ///
     /// # Errors
-    /// A column is absent, of another kind or of another length.
+    /// A column is of another kind or of another length.
     pub fn new(inputs: &[Input], mut columns: HashMap<String, Data>, times: Vec<i64>, late: Vec<bool>) -> Result<Self, Error> {
-        if !columns.contains_key("time") {
-            columns.insert("time".into(), Data::Number(times.iter().map(|&time| time as f64 / 1e9).collect()));
-        }
         if !late.is_empty() && late.len() != times.len() {
             return Err(Error(format!("late: {} rows, {} are wanted", late.len(), times.len())));
         }
         let mut picked = Vec::with_capacity(inputs.len());
         for Input { name, kind } in inputs {
-            let column = columns.remove(name).ok_or_else(|| Error(format!("column {name} is not given")))?;
+            let column = columns.remove(name).unwrap_or_else(|| missing(*kind, times.len()));
             if column.kind() != *kind {
                 return Err(Error(format!("column {name} is {:?}, {kind:?} is wanted", column.kind())));
             }

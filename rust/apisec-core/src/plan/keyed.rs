@@ -139,7 +139,7 @@ impl Keyed {
             let (cells, _) = shared.table.parts(slot);
             let cells = &mut cells[baseline.pending_cell..][..baseline::PENDING_CELLS];
             if cells[0] == 0 {
-                cells.copy_from_slice(&[row + 1, value.to_bits(), by[at], taught_by[at]]);
+                cells.copy_from_slice(&[row + 1, value.to_bits(), by[at], taught_by[at], 0]);
                 line.open = time / baseline.window;
                 line.waiting.push((slot, row + 1));
             } else if value > f64::from_bits(cells[1]) {
@@ -169,7 +169,7 @@ fn answer(node: &Ask, baseline: &Baseline, shared: &Shared, asked: &[bool], aren
             continue;
         }
         let slot = shared.slots[at];
-        if slot == NONE || !baseline::is_supported(&shared.table.cells(slot)[cells.clone()]) {
+        if slot == NONE || !baseline::is_supported(&shared.table.cells(slot)[cells.clone()], shared.table.spill()) {
             asking.learning[at] = true;
             continue;
         }

@@ -36,6 +36,8 @@ pub struct Input {
 #[derive(Debug)]
 pub enum Node {
     Input(usize, Place),
+    /// Stream time in seconds.
+    Time(NumberAt),
     Unary(Unary, NumberAt, NumberAt),
     Binary(Binary, NumberAt, NumberAt, NumberAt),
     Choose(LogicAt, NumberAt, NumberAt, NumberAt),

@@ -107,7 +107,7 @@ pub fn run(node: &Node, arenas: &mut Arenas, length: usize) {
             let (before, out) = cut(&mut arenas.ids, out.0, length);
             zip(&before[a.0], &before[b.0], out, mix);
         }
-        Node::Input(..) | Node::Tally(_) | Node::Ask(_) => {}
+        Node::Input(..) | Node::Time(_) | Node::Tally(_) | Node::Ask(_) => {}
     }
 }
 

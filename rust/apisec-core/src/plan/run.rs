@@ -38,7 +38,7 @@ pub struct Plan {
     /// Stream time and its whole second; none before the first row.
     time: i64,
     second: Option<i64>,
-    /// Rows since the plan began, and those not late since the tables last settled.
+    /// Rows since the plan began, and since the tables last settled.
     pub(super) row: u64,
     pub(super) settled: usize,
     times: Vec<i64>,
@@ -102,9 +102,6 @@ impl Plan {
             let piece = self.next_piece(rows, at);
             at = piece.end;
             self.run_piece(rows, piece, wanted, &mut answers);
-            if self.settled == PIECE {
-                self.settle();
-            }
         }
         answers.raised.sort_by_key(|raised| raised.row);
         Ok(answers)
@@ -128,22 +125,23 @@ impl Plan {
         let second = self.time / SECOND;
         if self.second.is_some_and(|before| before != second) {
             self.tick(second * SECOND);
+        } else if self.settled == PIECE {
+            self.settle();
         }
         self.second = Some(second);
         let next = (second + 1).saturating_mul(SECOND);
         self.times.clear();
         self.late.clear();
         let mut end = start;
-        while end < rows.len() && end - start < PIECE && self.settled < PIECE {
+        while end < rows.len() && self.settled < PIECE {
             let time = self.time.max(rows.time(end));
             if time >= next {
                 break;
             }
-            let late = rows.late(end);
             self.time = time;
             self.times.push(time);
-            self.late.push(late);
-            self.settled += usize::from(!late);
+            self.late.push(rows.late(end));
+            self.settled += 1;
             end += 1;
         }
         start..end
@@ -158,6 +156,10 @@ impl Plan {
         for node in &self.nodes {
             match node {
                 Node::Input(column, place) => fill(rows, *column, range.clone(), &mut self.arenas, *place),
+                Node::Time(at) => {
+                    let out = self.arenas.numbers[at.0].iter_mut();
+                    out.zip(&self.times).for_each(|(out, &time)| *out = time as f64 / 1e9);
+                }
                 Node::Tally(tally) => self.keyed.tally(tally, &piece, &mut self.arenas, wanted.all),
                 Node::Ask(ask) => self.keyed.ask(ask, &self.baselines[ask.baseline], &piece, &mut self.arenas, &mut asking),
                 _ => pointwise::run(node, &mut self.arenas, length),
@@ -174,7 +176,7 @@ impl Plan {
         for (at, signal) in self.signals.iter().enumerate() {
             signal.each_raised(&self.arenas, length, |row| {
                 answers.raised.push(signal.raised(at, &self.arenas, row, first));
-                if signal.flags() && !self.late[row] {
+                if signal.flags() {
                     self.flagging.push((row, signal.entity(&self.arenas, row)));
                 }
             });

@@ -4,8 +4,6 @@ use super::columns::{Arenas, Data};
 use super::node::{IdAt, LogicAt, NumberAt, Place};
 use super::spec::{Error, SignalSpec};
 
-/// Severity when an expression gives none.
-const MEDIUM: u8 = 2;
 const CRITICAL: f64 = 4.0;
 
 /// A row that a signal raised.
@@ -81,7 +79,7 @@ impl Signal {
             p: spec.p.map(|node| number(node, "p")).transpose()?,
             q: spec.q,
             entity: *entity,
-            level: spec.severity.level.unwrap_or(MEDIUM).min(CRITICAL as u8),
+            level: spec.severity.level.unwrap_or(0).min(CRITICAL as u8),
             severity: spec.severity.node.map(|node| number(node, "severity")).transpose()?,
             evidence: shown.collect::<Result<_, Error>>()?,
             flags: spec.flags,

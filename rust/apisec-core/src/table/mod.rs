@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 use slab::Slab;
-pub use spill::{Spill, words};
+pub use spill::Spill;
 
 /// No entry.
 pub const NONE: u32 = u32::MAX;

@@ -90,13 +90,10 @@ impl Slab {
         let at = self.at(slot);
         let header = &mut self.words[at..at + HEADER];
         header[LAST] = (header[LAST] as i64).max(time) as u64;
-        if header[STATE] & PLACE == 0 {
-            header[FIRST] = (header[FIRST] as i64).min(time) as u64;
-            return Some((header[STATE] >> FRESH_SHIFT) as usize);
-        }
+        header[FIRST] = (header[FIRST] as i64).min(time) as u64;
         let later = time - header[FIRST] as i64 >= super::PROMOTION;
         header[STATE] |= VISITED | if later { LATER } else { 0 };
-        None
+        (header[STATE] & PLACE == 0).then(|| (header[STATE] >> FRESH_SHIFT) as usize)
     }
 
     pub fn place(&self, slot: u32) -> Place {
@@ -107,10 +104,10 @@ impl Slab {
         }
     }
 
-    /// Moves an entry; what it did before is forgotten in its new queue.
+    /// Moves an entry; visits before that are forgotten in its new queue.
     pub fn set_place(&mut self, slot: u32, place: Place) {
         let at = self.at(slot) + STATE;
-        let kept = self.words[at] & (WORDS_MASK << WORDS_SHIFT);
+        let kept = self.words[at] & (WORDS_MASK << WORDS_SHIFT | LATER);
         self.words[at] = kept | place as u64;
     }
 

@@ -8,14 +8,9 @@ pub struct Spill {
     grown: i64,
 }
 
-/// The published cost, in words, of a list of `length` words.
-#[must_use]
-pub fn words(length: usize) -> usize {
-    if length == 0 { 0 } else { 4 + capacity(length) }
-}
-
+/// Room for a list of `length` words: a quarter more, so that the cost, which is the length, stays near the memory.
 fn capacity(length: usize) -> usize {
-    length.next_power_of_two().max(4)
+    length + length / 4 + 3
 }
 
 impl Spill {
@@ -51,7 +46,7 @@ impl Spill {
         }
         list.extend_from_slice(values);
         list[at..].rotate_right(values.len());
-        self.grown += words(after) as i64 - words(before) as i64;
+        self.grown += values.len() as i64;
     }
 
     /// Keeps the words that pass; gives memory back when the list has become small.
@@ -66,14 +61,13 @@ impl Spill {
 
     fn edit(&mut self, handle: &mut u64, change: impl FnOnce(&mut Vec<u64>)) {
         let Some(list) = (*handle as usize).checked_sub(1).and_then(|at| self.lists.get_mut(at)) else { return };
-        let before = words(list.len());
+        let before = list.len();
         change(list);
-        let after = words(list.len());
-        self.grown += after as i64 - before as i64;
+        self.grown += list.len() as i64 - before as i64;
         if list.is_empty() {
             self.free(*handle);
             *handle = 0;
-        } else if after < before {
+        } else if 2 * list.len() < list.capacity() {
             list.shrink_to(capacity(list.len()));
         }
     }

@@ -11,7 +11,7 @@ COUNT = Kernel(
     name="count",
     family="tally",
     operands=(("by", "id"), ("where", "logic")),
-    cells=9,
+    cells=5,
     expiry=lambda settings: int(settings["within"]),
 )
 

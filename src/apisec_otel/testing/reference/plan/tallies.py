@@ -111,7 +111,7 @@ class Trw:
 
 
 TALLIES: dict[str, tuple[Callable[[Mapping[str, Any]], TallyCells], int]] = {
-    "count": (Count, 9),
+    "count": (Count, 5),
     "total": (Total, 9),
     "distinct": (Distinct, 2),
     "trw": (Trw, 2),
