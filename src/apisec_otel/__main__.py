@@ -1,6 +1,5 @@
-"""`python -m apisec_otel` is the command."""
+"""`python -m apisec_otel`."""
 
 from apisec_otel.cli import main
 
-if __name__ == "__main__":
-    main()
+main()

@@ -106,7 +106,3 @@ def main(arguments: Sequence[str] | None = None) -> Any:
         sys.stderr.close()
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
-
-
-if __name__ == "__main__":
-    main()

@@ -130,6 +130,7 @@ class Replay:
             for output in self._outputs:
                 output.batch(rows, judged.batch.findings)
         self._end_sessions(self._book.end(judged.ended))
+        self._end_sessions(self._book.end_old(self.summary.last))
 
     def _count(self, rows: Rows, findings: Sequence[Finding]) -> None:
         summary = self.summary

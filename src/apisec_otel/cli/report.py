@@ -6,16 +6,16 @@ import heapq
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Final, TextIO
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from apisec_otel.cli.judged import NANO, Rows, Summary, rfc3339
 from apisec_otel.cli.session_book import SessionTotals
-from apisec_otel.cli.tallies import Tallies, Tally, Unknowns
+from apisec_otel.cli.tallies import LIMIT, OTHER, Tallies, Tally, Unknowns
 from apisec_otel.findings.finding import Finding
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import escape
@@ -23,9 +23,12 @@ from apisec_otel.receivers.otlp_json_file import Fault
 
 ENDPOINTS: Final = 15
 SESSIONS: Final = 10
-EXAMPLES: Final = 4
-GROUPS: Final = 20
+EXAMPLES: Final = 3
+GROUPS: Final = 6
 """Rows a section shows; what is left out is counted."""
+
+HELD: Final = {"dedup": "repeats", "budget": "over the budget", "shadow": "of detectors on trial", "allowlist": "allowed"}
+"""Why findings are kept back, in words."""
 
 COLOURS: Final = {
     Level.CRITICAL: "bold white on red",
@@ -54,9 +57,8 @@ class Report:
         self._console = Console(file=out, highlight=False, width=None if out.isatty() else 120)
         self._files = files
         self._services, self._endpoints, self._unknown = Tallies("service"), Tallies("endpoint"), Unknowns()
-        self._groups: dict[tuple[Level, str, str], Group] = {}
+        self._groups: dict[tuple[Level, str], dict[str, Group]] = {}
         self._sessions: list[tuple[float, int, int, SessionTotals]] = []
-        self._raised: dict[int, int] = {}
 
     def batch(self, rows: Rows, findings: Sequence[Finding]) -> None:
         """Counts a batch."""
@@ -88,8 +90,9 @@ class Report:
         self._print_unknown(summary)
 
     def _add(self, finding: Finding) -> None:
-        key = (finding.level, finding.detector, finding.endpoint_name)
-        group = self._groups.setdefault(key, Group(finding.owasp))
+        groups = self._groups.setdefault((finding.level, finding.detector), {})
+        name = finding.endpoint_name if finding.endpoint_name in groups or len(groups) < LIMIT else OTHER
+        group = groups.setdefault(name, Group(finding.owasp))
         if len(group.entities) < 10_000:
             group.entities.add(finding.entity)
         if finding.suppressed:
@@ -102,7 +105,7 @@ class Report:
     def _head(self, summary: Summary) -> None:
         names = ", ".join(escape(os.path.basename(path)) for path in self._files[:3])
         more = f" and {len(self._files) - 3} more" if len(self._files) > 3 else ""
-        self._console.print(Text.assemble(("apisec-otel replay", "bold"), "  ", (names + more, "dim")))
+        self._console.print(Text.assemble(("apisec-otel replay", "bold"), "  ", (names + more, "dim")), soft_wrap=True)
         counts = [
             _count(summary.spans, "span"),
             _count(summary.requests, "request"),
@@ -116,42 +119,51 @@ class Report:
 
     def _print_findings(self, summary: Summary) -> None:
         self._title("Findings")
-        shown = [f"{count} {word}" for word, count in reversed(summary.findings.items()) if count]
-        held = [f"{count} {cause}" for cause, count in summary.suppressed.items() if count]
         if not self._groups:
-            self._line("None. Every request was judged.", "green")
+            self._line("None. Every request was judged.", "green", indent=2)
             return
-        self._line(", ".join(shown or ["none shown"]) + (f"  (not shown again: {', '.join(held)})" if held else ""), indent=2)
-        ranked = sorted(self._groups.items(), key=lambda item: (-item[0][0], item[0][1], -item[1].shown, item[0][2]))
-        for (level, detector, endpoint), group in ranked[:GROUPS]:
-            self._print_group(level, detector, endpoint, group)
-        if len(ranked) > GROUPS:
-            self._line(f"... and {len(ranked) - GROUPS} more groups of findings", "dim", indent=2)
+        shown = [f"{count} {word}" for word, count in reversed(summary.findings.items()) if count]
+        held = [f"{count:,} {HELD[cause]}" for cause, count in summary.suppressed.items() if count]
+        self._line(", ".join(shown or ["none shown"]) + (f"; kept back: {', '.join(held)}" if held else ""), indent=2)
+        for (level, detector), groups in sorted(self._groups.items(), key=lambda item: (-item[0][0], item[0][1])):
+            self._print_detector(level, detector, groups)
 
-    def _print_group(self, level: Level, detector: str, endpoint: str, group: Group) -> None:
+    def _print_detector(self, level: Level, detector: str, groups: dict[str, Group]) -> None:
+        shown, repeats = (sum(getattr(group, what) for group in groups.values()) for what in ("shown", "repeats"))
+        owasp = next(iter(groups.values())).owasp
+        said = f"{_count(shown, 'finding')}, {_count(repeats, 'repeat')}" if repeats else _count(shown, "finding")
         self._console.print()
-        repeats = f", {_count(group.repeats, 'repeat')}" if group.repeats else ""
-        who = _count(len(group.entities), group.examples[0].entity_kind if group.examples else "entity")
-        line = Text("  ")
-        line.append(f" {level.word.upper():<8} ", COLOURS[level])
-        line.append(f" {detector}", "bold")
-        line.append(f"  {group.owasp}" if group.owasp else "", "dim")
-        line.append(f"   {group.shown} shown{repeats}, {who}", "dim")
+        line = Text.assemble(
+            "  ", (f" {level.word.upper()} ", COLOURS[level]), "  ", (detector, "bold"), f"  {owasp}".rstrip(), ("  " + said, "dim")
+        )
         self._console.print(line, soft_wrap=True)
-        self._line(endpoint, "bold cyan", indent=13)
+        ranked = sorted(groups.items(), key=lambda item: (-item[1].shown - item[1].repeats, item[0]))
+        for endpoint, group in ranked[:GROUPS]:
+            self._print_group(endpoint, group)
+        if len(ranked) > GROUPS:
+            self._line(f"... at {_count(len(ranked) - GROUPS, 'more endpoint')}", "dim", indent=4)
+
+    def _print_group(self, endpoint: str, group: Group) -> None:
+        kind = group.examples[0].entity_kind if group.examples else "entity"
+        repeats = f", {_count(group.repeats, 'repeat')}" if group.repeats else ""
+        said = f"  by {_count(len(group.entities), kind or 'entity')}{repeats}"
+        self._console.print(Text.assemble("    ", (endpoint, "bold cyan"), (said, "dim")), soft_wrap=True)
         for finding in group.examples:
             self._print_example(finding)
         if group.shown > len(group.examples):
-            self._line(f"... and {group.shown - len(group.examples)} more", "dim", indent=13)
+            self._line(f"... and {group.shown - len(group.examples)} more", "dim", indent=6)
 
     def _print_example(self, finding: Finding) -> None:
-        ids = [f"{finding.entity_kind} {finding.entity:016x}" if finding.entity else "", f"trace {finding.trace_id.hex()}"]
+        for at, line in enumerate(wrap(finding.reason, self._console.width - 16) or [""]):
+            self._line(f"{_minute(finding.start)[11:] if at == 0 else '':8}  {line}", indent=6)
         facts = finding.request
-        asked = f"{facts.method} answered {facts.status}" if facts.status else ""
-        said = Text(f"{_minute(finding.start)[11:]}  ")
-        said.append(finding.reason)
-        self._console.print(Padding(said, (0, 0, 0, 13)))
-        self._line(" · ".join(part for part in (f"score {finding.score:.2f}", asked, facts.client_address, *ids) if part), "dim", indent=23)
+        known = [
+            f"{facts.method} answered {facts.status}" if facts.status else "",
+            f"from {facts.client_address}" if facts.client_address else "",
+            f"{finding.entity_kind} {finding.entity:016x}" if finding.entity else "",
+            f"trace {finding.trace_id.hex()}",
+        ]
+        self._line(" · ".join(part for part in known if part), "dim", indent=16)
 
     def _print_tallies(self, title: str, ranked: Sequence[tuple[str, Tally]], limit: int) -> None:
         self._title(title)
@@ -180,7 +192,7 @@ class Report:
         lines = list(self._not_understood(summary))
         self._title("Not understood")
         if not lines:
-            self._line("Nothing: every request has a status, an endpoint, a caller and a session.", "green")
+            self._line("Nothing: every request has a status, an endpoint, a caller and a session.", "green", indent=2)
         for count, what in lines:
             self._console.print(Text.assemble(f"  {count:>9,}  ", what), soft_wrap=True)
         for fault in summary.faults:
@@ -208,7 +220,7 @@ class Report:
         self._console.print(Text(title, "bold underline"))
 
     def _line(self, text: str, style: str = "", indent: int = 0) -> None:
-        self._console.print(Padding(Text(text, style), (0, 0, 0, indent)) if indent else Text(text, style), soft_wrap=not indent)
+        self._console.print(Text(" " * indent + text, style), soft_wrap=True)
 
 
 def _table(*columns: tuple[str, str]) -> Table:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
-from apisec_otel.cli.judged import Rows
+from apisec_otel.cli.judged import NANO, Rows
 from apisec_otel.findings.finding import Finding
 from apisec_otel.findings.risk import Pair, accumulated
 
@@ -36,11 +37,19 @@ class SessionTotals:
         return sorted({detector for pairs in self.raised.values() for detector, _ in pairs})
 
 
-class SessionBook:
-    """Totals of open sessions: as many as the pipeline's own table holds, which says when one has ended."""
+QUIET: Final = 25 * 3600 * NANO
+"""A session lasts at most 24 hours: what was not seen for longer will not come again."""
 
-    def __init__(self) -> None:
+LIMIT: Final = 400_000
+"""Sessions held when the pipeline does not say which have ended; more than its own table holds by default."""
+
+
+class SessionBook:
+    """Totals of open sessions, the one longest unseen first; the pipeline's own table says when one has ended."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
         self._open: dict[int, SessionTotals] = {}
+        self._limit = limit
 
     def add(self, rows: Rows, findings: Sequence[Finding]) -> None:
         """Counts a batch: Python runs for each session in it, not for each row."""
@@ -55,7 +64,8 @@ class SessionBook:
         best = np.maximum.reduceat(rows.best[order], at)
         grouped = zip(keys.tolist(), first.tolist(), last.tolist(), counts.tolist(), best.tolist(), strict=True)
         for key, begun, latest, count, score in grouped:
-            totals = self._open.setdefault(key, SessionTotals(key, begun, latest))
+            totals = self._open.pop(key, None) or SessionTotals(key, begun, latest)
+            self._open[key] = totals
             totals.first, totals.last = min(totals.first, begun), max(totals.last, latest)
             totals.requests += count
             totals.best = max(totals.best, score)
@@ -74,6 +84,15 @@ class SessionBook:
         for key in keys:
             if (totals := self._open.pop(key, None)) is not None:
                 yield totals
+
+    def end_old(self, now: int) -> Iterator[SessionTotals]:
+        """Takes out what was not seen for over a day before `now`, and what is over the limit."""
+        while self._open:
+            key, totals = next(iter(self._open.items()))
+            if totals.last + QUIET >= now and len(self._open) <= self._limit:
+                return
+            del self._open[key]
+            yield totals
 
     def end_all(self) -> Iterator[SessionTotals]:
         """Takes out all, in order of their first request."""

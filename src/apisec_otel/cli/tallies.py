@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -109,8 +108,3 @@ class Unknowns:
         self.principal += int((records["principal"] == 0).sum())
         self.client += int((records["client"] == 0).sum())
         self.session += int((records["session"] == 0).sum())
-
-
-def names_of(services: Sequence[tuple[str, Tally]]) -> str:
-    """`shop` or `3 services`."""
-    return services[0][0] if len(services) == 1 else f"{len(services)} services"

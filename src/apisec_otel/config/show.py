@@ -42,7 +42,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Chosen):
         return {**_plain(value.settings), **_plain(value.beside)}
     if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(item) for name, item in leaves(value)}
+        return {name: _plain(item) for name, item in leaves(value) if item is not None}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from apisec_otel.component import plain
+from apisec_otel.component import leaves, plain
 
 NO_QUEUE: Final = (
     "there is no queue yet: the reply to the sender waits for the backend, so nothing is lost without one; "
@@ -48,8 +48,8 @@ def without_nothing(settings: Any) -> dict[str, Any]:
     """Settings as native code takes them; what is unset is left out."""
     return {
         name: without_nothing(value) if hasattr(value, "__dataclass_fields__") else plain(value)
-        for name in settings.__dataclass_fields__
-        if (value := getattr(settings, name)) is not None
+        for name, value in leaves(settings)
+        if value is not None
     }
 
 

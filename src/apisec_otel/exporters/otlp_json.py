@@ -11,7 +11,7 @@ import json
 import math
 import struct
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class _Field:
         self.repeated: bool = field.is_repeated
         self.oneof: str | None = field.containing_oneof.name if field.containing_oneof else None
         self.message: Descriptor | None = field.message_type if field.type == FieldDescriptor.TYPE_MESSAGE else None
-        self.scalar: Scalar = (lambda raw: bytes(raw).hex()) if field.name in _IDS else _SCALARS.get(field.type, str)
+        self.scalar: Scalar = bytes.hex if field.name in _IDS else _SCALARS.get(field.type, str)
         self.packed: str | None = _PACKED.get(field.type)
         self.zero = self.oneof is None and not self.repeated and self.message is None
 
@@ -54,40 +54,62 @@ def to_json(signal: str, request: bytes) -> str:
 
     Malformed protobuf is a ValueError that names the offset.
     """
-    value = _message(memoryview(request), 0, len(request), _ROOTS[signal], 0)
+    value = _message(request, 0, len(request), _ROOTS[signal], 0)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _message(data: memoryview, at: int, end: int, descriptor: Descriptor, depth: int) -> dict[str, Any]:
+def _message(data: bytes, at: int, end: int, descriptor: Descriptor, depth: int) -> dict[str, Any]:
     if depth > DEEPEST:
         raise ValueError(f"offset {at}: nested deeper than {DEEPEST} messages")
-    fields = _fields(descriptor)
+    fields = _by_tag(descriptor)
     found: dict[str, Any] = {}
-    for number, wire, raw, offset in _walk(data, at, end):
-        field = fields.get(number)
-        if field is None:
-            continue
-        if field.message is not None:
-            if wire != 2:
-                continue
-            value: Any = _message(data, offset, offset + len(raw), field.message, depth + 1)
-        elif wire == 2 and field.packed is not None:
-            found.setdefault(field.name, []).extend(_unpacked(field, raw))
-            continue
-        elif (wire == 2) != (field.packed is None):
-            continue
+    while at < end:
+        tag = data[at]
+        if tag < 0x80:
+            at += 1
         else:
-            value = field.scalar(raw)
-        _put(found, fields, field, value)
+            tag, at = _varint(data, at, end)
+        field = fields.get(tag)
+        if field is None or tag & 7 != 2:
+            at = _number(data, at, end, tag, field, found, descriptor)
+            continue
+        size = data[at] if at < end else 0x80
+        if size < 0x80:
+            at += 1
+        else:
+            size, at = _varint(data, at, end)
+        if size > end - at:
+            raise ValueError(f"offset {at}: length {size} past the end ({end})")
+        if field.message is not None:
+            value: Any = _message(data, at, at + size, field.message, depth + 1)
+        else:
+            value = field.scalar(data[at : at + size])
+        at += size
+        if field.repeated:
+            found.setdefault(field.name, []).append(value)
+        else:
+            _put(found, descriptor, field, value)
     return found
 
 
-def _put(found: dict[str, Any], fields: dict[int, _Field], field: _Field, value: Any) -> None:
-    if field.repeated:
-        found.setdefault(field.name, []).append(value)
-        return
-    if field.oneof is not None and field.name not in found:
-        for other in fields.values():  # of a oneof the last on the wire counts
+def _number(data: bytes, at: int, end: int, tag: int, field: _Field | None, found: dict[str, Any], descriptor: Descriptor) -> int:
+    """A field of numbers, packed or not, or one that is not known; answers the offset behind it."""
+    start = at
+    raw, at = _raw(data, at, end, tag)
+    if field is not None:
+        value = field.scalar(raw)
+        if field.repeated:
+            found.setdefault(field.name, []).append(value)
+        else:
+            _put(found, descriptor, field, value)
+    elif tag & 7 == 2 and (packed := _fields(descriptor).get(tag >> 3)) is not None and packed.packed is not None and packed.repeated:
+        found.setdefault(packed.name, []).extend(_unpacked(packed, raw, start))
+    return at
+
+
+def _put(found: dict[str, Any], descriptor: Descriptor, field: _Field, value: Any) -> None:
+    if field.oneof is not None and found and field.name not in found:
+        for other in _fields(descriptor).values():  # of a oneof the last on the wire counts
             if other.oneof == field.oneof:
                 found.pop(other.name, None)
     if (field.zero and not value) or (value == "0" and field.zero):
@@ -110,59 +132,41 @@ def _merge(known: dict[str, Any], more: dict[str, Any]) -> None:
             known[name] = value
 
 
-def _walk(data: memoryview, at: int, end: int) -> Iterator[tuple[int, int, Any, int]]:
-    """Fields from `at` to `end`: number, wire type, value (an int, or a view of the bytes) and the value's offset."""
-    while at < end:
-        tag, at = _varint(data, at, end)
-        number, wire = tag >> 3, tag & 7
-        if wire == 2:
-            size, at = _varint(data, at, end)
-            if size > end - at:
-                raise ValueError(f"offset {at}: length {size} past the end ({end})")
-            yield number, wire, data[at : at + size], at
-            at += size
-        elif wire == 0:
-            value, after = _varint(data, at, end)
-            yield number, wire, value, at
-            at = after
-        elif wire in (1, 5):
-            size = 8 if wire == 1 else 4
-            if size > end - at:
-                raise ValueError(f"offset {at}: {size} bytes past the end ({end})")
-            yield number, wire, int.from_bytes(data[at : at + size], "little"), at
-            at += size
-        elif wire == 3:
-            at = _skip_group(data, at, end, number)
-        else:
-            raise ValueError(f"offset {at}: wire type {wire}")
+def _raw(data: bytes, at: int, end: int, tag: int) -> tuple[Any, int]:
+    """The value of any field (an int, or bytes; of a group nothing) and the offset behind it."""
+    wire = tag & 7
+    if wire == 0:
+        return _varint(data, at, end)
+    if wire == 3:
+        return None, _skip_group(data, at, end, tag >> 3)
+    if wire == 2:
+        size, at = _varint(data, at, end)
+    elif wire in (1, 5):
+        size = 8 if wire == 1 else 4
+    else:
+        raise ValueError(f"offset {at}: wire type {wire}")
+    if size > end - at:
+        raise ValueError(f"offset {at}: length {size} past the end ({end})")
+    raw = data[at : at + size]
+    return (raw if wire == 2 else int.from_bytes(raw, "little")), at + size
 
 
-def _skip_group(data: memoryview, at: int, end: int, number: int) -> int:
+def _skip_group(data: bytes, at: int, end: int, number: int) -> int:
     """The offset behind a group: nothing in OTLP is one."""
     open_groups = [number]
     while open_groups:
         tag, at = _varint(data, at, end)
-        number, wire = tag >> 3, tag & 7
-        if wire == 3:
-            open_groups.append(number)
-        elif wire == 4:
-            if open_groups.pop() != number:
+        if tag & 7 == 3:
+            open_groups.append(tag >> 3)
+        elif tag & 7 == 4:
+            if open_groups.pop() != tag >> 3:
                 raise ValueError(f"offset {at}: end of a group that is not open")
-        elif wire == 0:
-            at = _varint(data, at, end)[1]
         else:
-            size = {1: 8, 5: 4}.get(wire, 0)
-            if wire == 2:
-                size, at = _varint(data, at, end)
-            elif not size:
-                raise ValueError(f"offset {at}: wire type {wire}")
-            if size > end - at:
-                raise ValueError(f"offset {at}: length {size} past the end ({end})")
-            at += size
+            _, at = _raw(data, at, end, tag)
     return at
 
 
-def _varint(data: memoryview, at: int, end: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     value = shift = 0
     while at < end:
         byte = data[at]
@@ -176,7 +180,7 @@ def _varint(data: memoryview, at: int, end: int) -> tuple[int, int]:
     raise ValueError(f"offset {at}: the message ends inside a number")
 
 
-def _unpacked(field: _Field, raw: memoryview) -> list[Any]:
+def _unpacked(field: _Field, raw: bytes, offset: int) -> list[Any]:
     if field.packed == "varint":
         values, at = [], 0
         while at < len(raw):
@@ -185,7 +189,7 @@ def _unpacked(field: _Field, raw: memoryview) -> list[Any]:
         return values
     size = struct.calcsize(field.packed or "<Q")
     if len(raw) % size:
-        raise ValueError(f"packed field of {len(raw)} bytes, not a multiple of {size}")
+        raise ValueError(f"offset {offset}: packed field of {len(raw)} bytes, not a multiple of {size}")
     return [field.scalar(int.from_bytes(raw[at : at + size], "little")) for at in range(0, len(raw), size)]
 
 
@@ -227,3 +231,15 @@ _PACKED: Final[dict[int, str]] = {
 @cache
 def _fields(descriptor: Descriptor) -> dict[int, _Field]:
     return {field.number: _Field(field) for field in descriptor.fields}
+
+
+@cache
+def _by_tag(descriptor: Descriptor) -> dict[int, _Field]:
+    """Fields by the tag that they have when they are not packed."""
+    return {field.number << 3 | _wire_of(field): _fields(descriptor)[field.number] for field in descriptor.fields}
+
+
+def _wire_of(field: FieldDescriptor) -> int:
+    if field.type not in _PACKED:
+        return 2
+    return {"<Q": 1, "<I": 5}.get(_PACKED[field.type], 0)

@@ -11,14 +11,14 @@ import io
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 import zstandard
 
-from apisec_otel.receivers.decompressed import Decompressed
+from apisec_otel.receivers.decompressed import Decompressed, Decompressor
 
 LONGEST: Final = 64 << 20
 """Bytes of one record, decompressed: what the OTLP receiver takes as one request."""
@@ -178,9 +178,8 @@ class OtlpFile:
     def _record(self, place: Place, payload: bytes) -> Iterator[Stored | Fault]:
         if payload[:4] == _ZSTD:
             try:
-                with zstandard.ZstdDecompressor().stream_reader(payload, read_across_frames=True) as reader:
-                    payload = reader.read(LONGEST + 1)
-            except zstandard.ZstdError as error:
+                payload = _unpacked(io.BytesIO(payload), _zstd_frame).read(LONGEST + 1)
+            except _BROKEN as error:
                 yield Fault(place, _reason(error))
                 return
             if len(payload) > LONGEST:
@@ -202,10 +201,22 @@ class OtlpFile:
 def _decompressed(raw: BinaryIO) -> io.BufferedReader:
     start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
     if start[:2] == _GZIP:
-        return io.BufferedReader(Decompressed(raw, lambda: zlib.decompressobj(wbits=31)), 1 << 18)
+        return _unpacked(raw, _gzip_member)
     if start == _ZSTD:
-        return io.BufferedReader(Decompressed(raw, lambda: zstandard.ZstdDecompressor().decompressobj()), 1 << 18)
-    return cast("io.BufferedReader", raw)
+        return _unpacked(raw, _zstd_frame)
+    return cast(io.BufferedReader, raw)
+
+
+def _unpacked(raw: BinaryIO, frame: Callable[[], Decompressor]) -> io.BufferedReader:
+    return io.BufferedReader(Decompressed(raw, frame), 1 << 18)
+
+
+def _gzip_member() -> Decompressor:
+    return zlib.decompressobj(wbits=31)
+
+
+def _zstd_frame() -> Decompressor:
+    return zstandard.ZstdDecompressor().decompressobj()
 
 
 def _lines_of(stream: io.BufferedReader) -> Iterator[bytes | None]:
