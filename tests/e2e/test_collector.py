@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import free_port, until
@@ -11,11 +12,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from parts import spans
+from parts.answers import Signal
 from parts.raw import GrpcClient, HttpClient
 from parts.running import ROOT, Apisec, Collector, MakeApisec, MakeCollector, to_grpc
 from parts.sinks import GrpcSink
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 BATCHES = 40
 PER_BATCH = 25
 
@@ -35,7 +37,7 @@ def send(collector: Collector, batches: list[ExportTraceServiceRequest]) -> None
             assert reply.accepted, reply
 
 
-def arrived(collector: Collector, count: int) -> list[spans.Span]:
+def arrived(collector: Collector, count: int) -> list[Any]:
     """All spans at the far end, once there are at least `count`."""
     until(lambda: len(collector.spans()) >= count, f"{count} spans in {collector.file}")
     return collector.spans()
@@ -118,7 +120,10 @@ def test_logs_and_metrics_pass_byte_for_byte(make_apisec: MakeApisec, grpc_sink:
     metric.resource_metrics.add().scope_metrics.add().metrics.add(name="jobs").sum.data_points.add(as_int=3, time_unix_nano=1)
     with GrpcClient(apisec.endpoint("grpc")) as client:
         # A field that no version of the protocol knows yet must survive as well.
-        bodies = {"logs": log.SerializeToString() + b"\xfa\x3f\x01x", "metrics": metric.SerializeToString() + b"\xfa\x3f\x01x"}
+        bodies: dict[Signal, bytes] = {
+            "logs": log.SerializeToString() + b"\xfa\x3f\x01x",
+            "metrics": metric.SerializeToString() + b"\xfa\x3f\x01x",
+        }
         for signal, body in bodies.items():
             assert client.export(body, signal).accepted
             assert body in grpc_sink.bodies(signal)

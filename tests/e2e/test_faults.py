@@ -18,7 +18,7 @@ from parts.raw import GrpcClient, HttpClient, Reply
 from parts.running import Apisec, MakeApisec, MakeCollector, to_grpc
 from parts.sinks import GrpcSink
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 BATCHES = 600
 PER_BATCH = 10
 SOON = 50

@@ -10,7 +10,7 @@ from parts import running, spans
 from parts.running import MakeApisec
 from parts.sinks import GrpcSink, HttpSink
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 COUNT = 300
 
 

@@ -9,7 +9,7 @@ from parts import running, spans
 from parts.running import MakeApisec
 from parts.sinks import GrpcSink, HttpSink
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 COUNT = 300
 
 

@@ -197,7 +197,12 @@ class Program:
     def hear(self, take: Callable[[str], None]) -> None:
         """Hands each line of its standard output to `take`, in a thread."""
         output = self._child.stdout or ()
-        threading.Thread(target=lambda: [take(line) for line in output], daemon=True).start()
+
+        def listen() -> None:
+            for line in output:
+                take(line)
+
+        threading.Thread(target=listen, daemon=True).start()
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Waits until it is ready; ApisecError with its last lines when it ends or takes too long."""
@@ -237,7 +242,7 @@ def _play(story: Story, programs: ExitStack, shop: Path, backend: str | None, se
     grpc, health, web = _free_ports(3)
     config = story.out / "config.yaml"
     config.write_text(yaml.safe_dump(_config(story.out, grpc, health, backend), sort_keys=False))
-    watch = Program("apisec-otel", [sys.executable, "-m", "apisec_otel.cli", "run", "--config", config], story.out / "apisec-otel.log", {})
+    watch = Program("apisec-otel", [sys.executable, "-m", "apisec_otel", "run", "--config", config], story.out / "apisec-otel.log", {})
     programs.callback(watch.stop)
     watch.hear(lambda _: None)
     watch.wait_until(lambda: _answers(f"http://127.0.0.1:{health}/"))

@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 from helpers import Process, answers, free_port
-
 from parts import spans
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -88,16 +87,14 @@ def apisec(folder: Path, exporter: str, settings: Mapping[str, Any], merge: Mapp
     files[1].write_text(yaml.safe_dump(dict(merge or {})))
     process = Process(
         "apisec-otel",
-        [sys.executable, "-m", "apisec_otel.cli", "run", *(word for file in files for word in ("--config", file))],
+        [sys.executable, "-m", "apisec_otel", "run", *(word for file in files for word in ("--config", file))],
         log=folder / "apisec.log",
         ready=lambda: answers(f"http://127.0.0.1:{health}/"),
     )
     return Apisec(process, grpc, http, health, metrics)
 
 
-def _config(
-    grpc: int, http: int, health: int, metrics: int, state: Path, exporter: str, settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def _config(grpc: int, http: int, health: int, metrics: int, state: Path, exporter: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Section 8 of the design, on ports of its own; findings leave through the same exporter."""
     pipelines = {
         "traces": {"receivers": ["otlp"], "processors": list(STEPS), "exporters": [exporter, "findings"]},

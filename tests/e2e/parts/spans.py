@@ -164,7 +164,9 @@ def _value(value: AnyValue) -> Any:
 def attack(first: int, count: int, now: int) -> ExportTraceServiceRequest:
     """One user reads `count` orders, each another id: what bola_enumeration is there for."""
     numbers = range(first, first + count)
-    return traces([request_span(n, now, user__id="mallory", url__path=f"/orders/{2000 + n}", client__address="192.0.2.66") for n in numbers])
+    return traces(
+        [request_span(n, now, user__id="mallory", url__path=f"/orders/{2000 + n}", client__address="192.0.2.66") for n in numbers]
+    )
 
 
 def secretive(number: int, now: int) -> ExportTraceServiceRequest:
