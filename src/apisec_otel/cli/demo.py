@@ -190,15 +190,19 @@ class Program:
         self._name = name
         self._log = log
         with log.open("wb") as output:
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603 - our own programs
                 [str(each) for each in command], stdout=subprocess.PIPE, stderr=output, env=os.environ | dict(env), cwd=cwd, text=True
             )
 
     def hear(self, take: Callable[[str], None]) -> None:
         """Hands each line of its standard output to `take`, in a thread."""
-        assert self._child.stdout is not None
-        output = self._child.stdout
-        threading.Thread(target=lambda: [take(line) for line in output], daemon=True).start()
+        output = self._child.stdout or ()
+
+        def listen() -> None:
+            for line in output:
+                take(line)
+
+        threading.Thread(target=listen, daemon=True).start()
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Waits until it is ready; ApisecError with its last lines when it ends or takes too long."""
@@ -238,7 +242,7 @@ def _play(story: Story, programs: ExitStack, shop: Path, backend: str | None, se
     grpc, health, web = _free_ports(3)
     config = story.out / "config.yaml"
     config.write_text(yaml.safe_dump(_config(story.out, grpc, health, backend), sort_keys=False))
-    watch = Program("apisec-otel", [sys.executable, "-m", "apisec_otel.cli", "run", "--config", config], story.out / "apisec-otel.log", {})
+    watch = Program("apisec-otel", [sys.executable, "-m", "apisec_otel", "run", "--config", config], story.out / "apisec-otel.log", {})
     programs.callback(watch.stop)
     watch.hear(lambda _: None)
     watch.wait_until(lambda: _answers(f"http://127.0.0.1:{health}/"))
@@ -348,7 +352,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _answers(url: str) -> bool:
-    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=1) as reply:
+    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=1) as reply:  # noqa: S310 - loopback
         return bool(reply.status == 200)
     return False
 

@@ -66,11 +66,12 @@ class Answer:
         if self.garbage is not None:
             return self.garbage
         response, field = RESPONSES[signal]
-        reply = response()
+        reply: Any = response()
         if self.rejected or self.message:
             setattr(reply.partial_success, field, self.rejected)
             reply.partial_success.error_message = self.message
-        return MessageToJson(reply, indent=None).encode() if as_json else reply.SerializeToString()
+        body: bytes = MessageToJson(reply, indent=None).encode() if as_json else reply.SerializeToString()
+        return body
 
 
 ACCEPT = Answer()

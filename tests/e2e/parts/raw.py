@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from google.rpc.error_details_pb2 import RetryInfo
@@ -51,11 +51,12 @@ class GrpcClient:
 
     def export(self, body: bytes, signal: Signal = "traces", timeout: float = 10, metadata: Sequence[tuple[str, str]] = ()) -> Reply:
         """Sends one request."""
-        call = self._channel.unary_unary(METHODS[signal])
+        call: Any = self._channel.unary_unary(METHODS[signal])
         try:
             return Reply("OK", call(body, timeout=timeout, metadata=tuple(metadata)))
-        except grpc.RpcError as error:
-            trailers = {str(key): value for key, value in error.trailing_metadata() or ()}
+        except grpc.RpcError as failed:
+            error: Any = failed
+            trailers = dict(error.trailing_metadata() or ())
             details = Status.FromString(trailers.get("grpc-status-details-bin", b""))
             return Reply(error.code().name, b"", error.details() or "", _retry_delay(details))
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 
-REQUEST = {"http.request.method": "GET", "http.route": "/items/{id}", "http.response.status_code": 200}
+REQUEST: dict[str, str | int] = {"http.request.method": "GET", "http.route": "/items/{id}", "http.response.status_code": 200}
 
 
 def exporter(protocol: str, compression: str, endpoint: str) -> SpanExporter:
@@ -39,7 +39,7 @@ def main(protocol: str, compression: str, endpoint: str, count: str) -> None:
     for number in range(int(count)):
         request = REQUEST | {"url.path": f"/items/{number}"}
         with (
-            tracer.start_as_current_span("GET /items/{id}", kind=SpanKind.SERVER, attributes=request) as parent,
+            tracer.start_as_current_span("GET /items/{id}", kind=SpanKind.SERVER, attributes=dict(request)) as parent,
             tracer.start_as_current_span("SELECT", kind=SpanKind.CLIENT) as child,
         ):
             ids += [parent.get_span_context(), child.get_span_context()]

@@ -131,7 +131,7 @@ class _Services(grpc.GenericRpcHandler):
     def __init__(self, export: Callable[[Signal, bytes, grpc.ServicerContext], bytes]) -> None:
         self._export = export
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         signal = SERVICES.get(handler_call_details.method)
         if signal is None:
             return None

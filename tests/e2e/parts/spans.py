@@ -114,8 +114,12 @@ def key(span: Span) -> str:
 
 
 def plain(span: Span) -> bytes:
-    """A span's content in a form that compares equal whatever order its fields came in."""
-    return span.SerializeToString(deterministic=True)
+    """A span's content in a form that compares equal: the Collector writes an empty status where there was none."""
+    same = Span()
+    same.CopyFrom(span)
+    if not (same.status.code or same.status.message):
+        same.ClearField("status")
+    return same.SerializeToString(deterministic=True)
 
 
 def read_file(path: Path, signal: str = "traces") -> list[Any]:
@@ -124,6 +128,12 @@ def read_file(path: Path, signal: str = "traces") -> list[Any]:
     lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
     loaded = (json.loads(line) for line in lines if line)
     return [ParseDict(_base64_ids(each), message()) for each in loaded if field in each]
+
+
+def from_json(body: bytes) -> ExportTraceServiceRequest:
+    """A request from OTLP/JSON."""
+    request: ExportTraceServiceRequest = ParseDict(_base64_ids(json.loads(body)), ExportTraceServiceRequest())
+    return request
 
 
 def _base64_ids(node: Any) -> Any:
@@ -137,3 +147,29 @@ def _base64_ids(node: Any) -> Any:
 
 def _as_base64(text: str) -> str:
     return base64.b64encode(bytes.fromhex(text)).decode()
+
+
+def values(span: Any) -> dict[str, Any]:
+    """Attributes of a span or log record as Python values."""
+    return {each.key: _value(each.value) for each in span.attributes}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return getattr(value, kind) if kind else None
+
+
+def attack(first: int, count: int, now: int) -> ExportTraceServiceRequest:
+    """One user reads `count` orders, each another id: what bola_enumeration is there for."""
+    numbers = range(first, first + count)
+    return traces(
+        [request_span(n, now, user__id="mallory", url__path=f"/orders/{2000 + n}", client__address="192.0.2.66") for n in numbers]
+    )
+
+
+def secretive(number: int, now: int) -> ExportTraceServiceRequest:
+    """A request with a token in a header and one in its query."""
+    header = {"http__request__header__authorization": ["Bearer very-secret-token"]}
+    return traces([request_span(number, now, url__query="page=2&token=very-secret-too", **header)])
