@@ -168,4 +168,3 @@ def tell_gap(gap: Gap, connectors: Iterable[Connector]) -> None:
     for each in connectors:
         if hasattr(each, "gap"):
             each.gap(gap)
-

@@ -260,4 +260,3 @@ def _stop(part: Any) -> None:
         part.stop()
     except Exception:
         log.exception("%s failed to stop", type(part).__name__)
-

@@ -156,7 +156,7 @@ def setting(argument: str) -> Node:
     """
     path, equals, text = argument.partition("=")
     names = path.split("::")
-    source = f"--set {argument}"
+    source = f"--set {path}"
     if not equals or not all(names):
         raise ConfigError([Problem("", "write --set KEY::KEY=VALUE, with :: between keys", source)])
     node = _moved(parse(text, source), source)
