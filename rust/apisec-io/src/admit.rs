@@ -111,7 +111,7 @@ fn prepare(core: &Core, cap: usize, envelope: &mut Envelope) -> Result<Box<dyn c
 fn deliver(core: &Arc<Core>, route: &Route, request: Arc<Request>) {
     match route {
         Route::Engine(fallback) => core.mailbox.put(request, fallback.clone()),
-        Route::Direct(exporter) => exporter.push(vec![Outgoing { request, payload: None }]),
+        Route::Direct(exporter) => exporter.push(vec![Outgoing { request, payload: None, same: true }]),
     }
 }
 
@@ -123,7 +123,7 @@ pub fn bypass(core: &Core, request: Arc<Request>, fallback: Option<Exporter>) {
     let name = "receiver_unanalysed_items";
     core.counters.add(Key { name, owner: request.receiver.clone(), transport, signal, reason: "engine_stalled" }, u64::from(request.spans));
     match fallback {
-        Some(exporter) => exporter.push(vec![Outgoing { request, payload: None }]),
+        Some(exporter) => exporter.push(vec![Outgoing { request, payload: None, same: true }]),
         None => request.answer(Reply::Accepted),
     }
 }

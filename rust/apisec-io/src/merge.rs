@@ -17,6 +17,8 @@ pub struct Outgoing {
     pub request: Arc<Request>,
     /// Protobuf to send in its place.
     pub payload: Option<Bytes>,
+    /// The payload is what came, decompressed: it may leave as the compressed bytes that came.
+    pub same: bool,
 }
 
 /// One request's share of a message.
@@ -86,10 +88,10 @@ impl Message {
 
 /// The one request as a message; None when its bytes cannot be had, which is answered as lost.
 fn single(outgoing: Outgoing, rule: &Rule) -> Option<Message> {
-    let Outgoing { request, payload } = outgoing;
+    let Outgoing { request, payload, same } = outgoing;
     let original = &request.original;
     let (bytes, same) = match payload {
-        Some(bytes) => (bytes, false),
+        Some(bytes) => (bytes, same),
         None => request.forward().map_or_else(|| Some((decompress(original.encoding, &original.bytes, usize::MAX).ok()?, true)), Some)?,
     };
     let json = original.json && same;

@@ -22,6 +22,11 @@ use pyo3::{
 };
 use serde::de::DeserializeOwned;
 
+use apisec_core::codec::Member;
+
+use crate::batch::{SpanBatch, Vocabulary};
+use crate::detach::detached;
+
 #[path = "io_codec.rs"]
 mod codec;
 
@@ -181,10 +186,10 @@ impl Io {
 #[pymethods]
 impl Io {
     #[new]
-    #[pyo3(signature = (config="{}"))]
-    fn new(config: &str) -> PyResult<Io> {
+    fn new(config: &str, vocabulary: &Vocabulary) -> PyResult<Io> {
         let config: IoConfig = parse(config)?;
-        let io = runtime::Io::start(config, codec::codec()).map_err(raised)?;
+        let codec = codec::codec(vocabulary.vocabulary.clone(), vocabulary.hasher.clone());
+        let io = runtime::Io::start(config, codec).map_err(raised)?;
         Ok(Io(Mutex::new(Some(Arc::new(io)))))
     }
 
@@ -240,10 +245,27 @@ impl Io {
         }
         payloads.resize(requests.len(), None);
         let pairs = requests.iter().zip(payloads);
-        let outgoing = pairs.map(|(request, payload)| Outgoing { request: request.inner.clone(), payload: payload.map(Bytes::from) }).collect();
+        let outgoing = pairs.map(|(request, payload)| Outgoing { request: request.inner.clone(), payload: payload.map(Bytes::from), same: false }).collect();
         drop(requests);
         py.detach(|| exporter.inner.push(outgoing));
         Ok(())
+    }
+
+    /// Sends on the requests that a batch was made of; what is written on it leaves with them.
+    fn push_batch(&self, py: Python<'_>, exporter: &Exporter, requests: Vec<PyRef<'_, Request>>, batch: &SpanBatch) -> PyResult<()> {
+        let requests: Vec<_> = requests.iter().map(|request| request.inner.clone()).collect();
+        detached(py, || {
+            let encoded = batch.encoded()?;
+            if encoded.len() != requests.len() {
+                return Err(PyValueError::new_err(format!("{} requests in a batch of {}", requests.len(), encoded.len())));
+            }
+            let outgoing = requests.into_iter().zip(encoded).map(|(request, (bytes, same))| {
+                let same = same && !request.original.json;
+                Outgoing { request, payload: Some(bytes), same }
+            });
+            exporter.inner.push(outgoing.collect());
+            Ok(())
+        })
     }
 
     /// Sends findings and forgets; a token for `drain_results`, or None when the outbox is full.
@@ -309,11 +331,19 @@ fn exposed(endpoint: &str) -> Option<String> {
     apisec_io::exposed(endpoint, whole.parse().ok()?, false, false)
 }
 
+/// The batch of requests that were pulled together, one member each; decoded already.
+#[pyfunction]
+fn batch(requests: Vec<PyRef<'_, Request>>) -> SpanBatch {
+    let member = |request: &PyRef<'_, Request>| codec::take(&request.inner).map_or_else(Member::empty, |(member, _)| member);
+    SpanBatch::from_members(requests.iter().map(member).collect())
+}
+
 /// Adds this file's classes and functions to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Io>()?;
     module.add_class::<Server>()?;
     module.add_class::<Exporter>()?;
     module.add_class::<Request>()?;
+    module.add_function(wrap_pyfunction!(batch, module)?)?;
     module.add_function(wrap_pyfunction!(exposed, module)?)
 }
