@@ -177,6 +177,7 @@ class Service:
             self._engine = None
         for part in (*now.connectors.values(), *now.exporters.values()):
             _stop(part)
+        now.transport.close()
         self._now = None
 
     def _work(self, now: Assembly) -> None:

@@ -30,13 +30,13 @@ UNITS = {
 """Units that Prometheus appends to a name; all else is a plain count."""
 
 
-_SIGNALS = ("spans", "log_records", "metric_points")
+ITEMS = {"traces": "spans", "logs": "log_records", "metrics": "metric_points"}
+"""What a signal is made of, in the names of counters."""
 COUNTED_ELSEWHERE = (
-    *(f"otelcol_receiver_{what}_{of}" for what in ("accepted", "refused") for of in _SIGNALS),
-    *(f"otelcol_exporter_{what}_{of}" for what in ("sent", "send_failed") for of in _SIGNALS),
-    "apisec_unanalysed_requests",
-    "apisec_receiver_events",
-    "apisec_outbox_dropped",
+    *(f"otelcol_{what}_{of}" for what in ("receiver_accepted", "receiver_refused") for of in (*ITEMS.values(), "requests")),
+    *(f"otelcol_{what}_{of}" for what in ("exporter_sent", "exporter_send_failed") for of in ITEMS.values()),
+    "apisec_io_events",
+    "apisec_unanalysed_spans",
 )
 """Counters of the native side."""
 

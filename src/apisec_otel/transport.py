@@ -38,5 +38,9 @@ class Transport(Protocol):
         ...
 
     def stop(self, seconds: float) -> None:
-        """Takes nothing new, lets what is in flight be answered for at most that long, closes."""
+        """Takes nothing new and lets what is in flight be answered for at most that long; then `source` ends."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of everything; exporters work until now, for what is made here."""
         ...

@@ -25,7 +25,8 @@ exporters:
   otlp_http: {endpoint: "http://backend:4318"}
 service:
   pipelines:
-    traces: {receivers: [otlp], processors: [memory_limiter, requests, endpoints, sessions, detect, decide], exporters: [otlp_http, findings]}
+    traces:
+      {receivers: [otlp], processors: [memory_limiter, requests, endpoints, sessions, detect, decide], exporters: [otlp_http, findings]}
     logs/findings: {receivers: [findings], exporters: [otlp_http]}
 """
 

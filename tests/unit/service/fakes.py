@@ -109,3 +109,6 @@ class FakeTransport:
     def stop(self, seconds: float) -> None:
         self.events.append("stop")
         self.waiting.put(None)
+
+    def close(self) -> None:
+        self.events.append("close")

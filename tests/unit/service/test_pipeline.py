@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from fakes import FakeDelivery, FakeExporter, FakeSink
+from tests.unit.service.fakes import FakeDelivery, FakeExporter, FakeSink
 
 from apisec_otel.clock import ManualClock
 from apisec_otel.component import Host

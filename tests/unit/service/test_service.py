@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from fakes import FakeDelivery, FakeTransport
+from tests.unit.service.fakes import FakeDelivery, FakeTransport
 
 from apisec_otel import builtin
 from apisec_otel.clock import ManualClock
@@ -107,7 +107,7 @@ def test_starts_works_and_drains(configured: Any) -> None:
     made[0].waiting.put(delivery)
     service.stop()
     assert delivery.answer == "accepted", "what came in before the stop is answered"
-    assert made[0].events == ["start", "stop"]
+    assert made[0].events == ["start", "stop", "close"]
     assert not service.health().available
 
 
@@ -120,7 +120,7 @@ def test_a_reload_keeps_what_is_unchanged(configured: Any, caplog: Any) -> None:
     after = processors(service)
     assert after["count/other"] is before["count/other"]
     assert after["count"] is not before["count"]
-    assert made[0].events == ["start", "stop"]
+    assert made[0].events == ["start", "stop", "close"]
     assert made[1].events == ["start"]
     delivery = FakeDelivery()
     made[1].waiting.put(delivery)
@@ -163,7 +163,7 @@ def test_signals_reload_and_stop(configured: Any) -> None:
     sender.start()
     service.run()
     sender.join()
-    assert made[1].events == ["start", "stop"]
+    assert made[1].events == ["start", "stop", "close"]
 
 
 def get(url: str) -> tuple[int, str]:
