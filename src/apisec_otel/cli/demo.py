@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -67,6 +68,8 @@ def command(backend: str | None, headless: bool, seconds: float, out: Path) -> i
     shop = _shop_folder()
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    # Ended from outside, it must still end what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(highlight=False)
     story = Story(out)
     live = console.is_terminal and not headless
@@ -241,7 +244,9 @@ def _play(story: Story, programs: ExitStack, shop: Path, backend: str | None, se
     """Starts all parts, lets the traffic run, and ends them in the order in which data flows."""
     grpc, health, web = _free_ports(3)
     config = story.out / "config.yaml"
-    config.write_text(yaml.safe_dump(_config(story.out, grpc, health, backend), sort_keys=False))
+    # A state of its own: what an earlier demo has shown would not be shown again.
+    state = programs.enter_context(tempfile.TemporaryDirectory(prefix="apisec-otel-demo-"))
+    config.write_text(yaml.safe_dump(_config(story.out, state, grpc, health, backend), sort_keys=False))
     watch = Program("apisec-otel", [sys.executable, "-m", "apisec_otel", "run", "--config", config], story.out / "apisec-otel.log", {})
     programs.callback(watch.stop)
     watch.hear(lambda _: None)
@@ -269,7 +274,7 @@ def _play(story: Story, programs: ExitStack, shop: Path, backend: str | None, se
     show()
 
 
-def _config(out: Path, grpc: int, health: int, backend: str | None) -> dict[str, Any]:
+def _config(out: Path, state: str, grpc: int, health: int, backend: str | None) -> dict[str, Any]:
     """The configuration of the demo's instance: files, and the backend when there is one."""
     files = {
         "file/traces": "traces.jsonl",
@@ -289,7 +294,7 @@ def _config(out: Path, grpc: int, health: int, backend: str | None) -> dict[str,
         "processors": {step: {} for step in steps} | {"memory_limiter": {"check_interval": "1s", "limit_mib": 512}},
         "connectors": {"findings": {"metrics_interval": "5s"}},
         "exporters": exporters,
-        "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}, "file_storage": {"directory": str(out / "state")}},
+        "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}, "file_storage": {"directory": state}},
         "service": {
             "extensions": ["health_check", "file_storage"],
             "telemetry": {"metrics": {"level": "none"}},
@@ -321,6 +326,7 @@ def _shop_environment(out: Path, grpc: int) -> dict[str, str]:
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_BSP_SCHEDULE_DELAY": "500",
         "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
+        "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS": "health",
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "authorization",
     }
 
