@@ -97,7 +97,7 @@ fn told(plan: &Plan, answers: &Answers) -> String {
 fn answers_and_tables_do_not_depend_on_the_cuts() {
     for (json, seed) in [(BOLA, 1), (CREDENTIALS, 2), (CREDENTIALS, 3), (CREDENTIALS, 4)] {
         let mut plan = load(json);
-        let rows = rows(&plan, seed, 6_000);
+        let rows = rows(&plan, seed, 16_000);
         let whole = run(&mut plan, &rows, true);
         let expected = told(&plan, &whole);
         assert!(!whole.raised.is_empty() && whole.learning.contains(&true));
