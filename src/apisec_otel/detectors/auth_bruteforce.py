@@ -34,9 +34,7 @@ class AuthBruteforce:
 
     def signals(self, row: Request, state: State) -> Iterator[Signal]:
         """Raised at each login of a client past the odds, the one that succeeds at last included."""
-        odds = state.trw(
-            row.login_failed, by=row.client, where=row.login, normal=self.normal, attack=self.attack, half_life=self.half_life
-        )
+        odds = state.trw(row.login_failed, by=row.client, where=row.login, normal=self.normal, attack=self.attack, half_life=self.half_life)
         yield Signal(
             when=row.login & (odds >= math.log(0.99 / self.false_alarms)),
             p=minimum(1, exp(-odds)),

@@ -52,9 +52,7 @@ class Memory:
 def ask(memory: Memory, kernel: Kernel, operands: Mapping[str, object], **settings: Setting) -> Number:
     """The answer of a kernel as a column. Refuses operands of a wrong kind, and order-sensitive kernels on rows without order."""
     if kernel.ordered and not memory.in_order:
-        raise PlanError(
-            f"{kernel.name} needs rows in time order, but `row` is a {memory.rows} (as it arrives). Annotate it `row: Step`."
-        )
+        raise PlanError(f"{kernel.name} needs rows in time order, but `row` is a {memory.rows} (as it arrives). Annotate it `row: Step`.")
     args = tuple(_operand(memory.graph, kernel, name, kind, operands[name]) for name, kind in kernel.operands)
     return Number(memory.graph, memory.graph.add(kernel.name, args, kind="number", version=kernel.version, **settings))
 

@@ -60,9 +60,7 @@ def check(signal: object, settings: Mapping[str, object]) -> Signal:
     return signal
 
 
-def sentence(
-    because: str, evidence: Mapping[str, tuple[float | None, float | None]], settings: Mapping[str, object], endpoint: str
-) -> str:
+def sentence(because: str, evidence: Mapping[str, tuple[float | None, float | None]], settings: Mapping[str, object], endpoint: str) -> str:
     """The sentence with its values filled in; what is missing prints as "not yet known". PlanError for a name that is not there."""
     return "".join(literal + value for literal, value in _parts(because, evidence, settings, endpoint))
 

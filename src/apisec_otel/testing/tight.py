@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import reduce
 from typing import Any
@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from apisec_otel.plan.build import Plan, build, finish
 from apisec_otel.plan.demand import conjuncts
-from apisec_otel.plan.draft import Chosen, Draft, draft
-from apisec_otel.plan.node import Graph, PlanError
+from apisec_otel.plan.draft import Chosen, draft
+from apisec_otel.plan.node import PlanError
 from apisec_otel.testing.scenarios import Outcome, Scenario, detector_class, detector_of
 
 Runner = Callable[[Scenario, Plan], Outcome]
@@ -21,7 +21,7 @@ Runner = Callable[[Scenario, Plan], Outcome]
 
 def changes(name: str) -> list[str]:
     """Every change that must be seen: each setting halved and doubled within its bounds, each conjunct of each `when` dropped."""
-    _, drafts, graph = _drafted(Chosen(id=name, detector=detector_class(name)()))
+    graph, drafts = draft([Chosen(id=name, detector=detector_class(name)())])
     fields = dataclasses.fields(detector_class(name))  # type: ignore[arg-type]
     settings = [f"{field.name} {change}" for field in fields for change in ("halved", "doubled")]
     parts = [(index, part) for index, one in enumerate(drafts) if one.when is not None for part in range(len(conjuncts(graph, one.when)))]
@@ -56,19 +56,8 @@ def _scaled(scenario: Scenario, field: str, factor: float) -> Plan | None:
 
 
 def _without(scenario: Scenario, signal: int, part: int) -> Plan:
-    _, drafts, graph = _drafted(Chosen(id=scenario.detector, detector=detector_of(scenario)))
+    graph, drafts = draft([Chosen(id=scenario.detector, detector=detector_of(scenario))])
     when = drafts[signal].when
-    assert when is not None
-    left = [condition for index, condition in enumerate(conjuncts(graph, when)) if index != part]
+    left = [condition for index, condition in enumerate(conjuncts(graph, when)) if index != part] if when is not None else []
     joined = reduce(lambda a, b: graph.add("and", (a, b), kind="logic"), left) if left else graph.always()
     return finish(graph, [dataclasses.replace(one, when=joined) if index == signal else one for index, one in enumerate(drafts)])
-
-
-def _drafted(chosen: Chosen) -> tuple[Chosen, list[Draft], Graph]:
-    graph, drafts = draft([chosen])
-    return chosen, drafts, graph
-
-
-def unseen(name: str, scenarios: Sequence[Scenario], run: Runner) -> Iterator[str]:
-    """The changes that no scenario notices."""
-    return (change for change in changes(name) if not seen(change, scenarios, run))
