@@ -162,7 +162,7 @@ pub fn engine(io: &Arc<Io>, exporter: Option<Exporter>, keep: bool, rule: Rule) 
                 }
                 match rule(&request) {
                     Some(reply) => request.answer(reply),
-                    None => outgoing.push(Outgoing { request, payload: None }),
+                    None => outgoing.push(Outgoing { request, payload: None, same: true }),
                 }
             }
             if let Some(exporter) = &exporter {
