@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import requests  # noqa: E402
 
 from apisec_otel import _native  # noqa: E402
-from apisec_otel.spans.batch import records  # noqa: E402
+from apisec_otel.spans.columns import records  # noqa: E402
 from apisec_otel.testing.reference import codec as reference  # noqa: E402
 
 SECRET = bytes(range(16))

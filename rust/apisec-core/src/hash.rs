@@ -1,6 +1,30 @@
 //! Keyed 64-bit ids: the same in tables, on the wire and at the decision point.
 
+use std::hash::{BuildHasherDefault, Hasher as StdHasher};
+
+use hashbrown::{HashMap, HashSet};
 use siphasher::sip::SipHasher24;
+
+/// A map from ids, which are keyed hashes already.
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
+/// A set of ids.
+pub type IdSet = HashSet<u64, BuildHasherDefault<Spread>>;
+
+/// Only spreads the bits of an id: `mix` leaves its lowest one set.
+#[derive(Debug, Default)]
+pub struct Spread(u64);
+
+impl StdHasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0.rotate_left(23) ^ id).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
 
 /// SipHash-2-4 under one secret. 0 is never an id: it means missing.
 #[derive(Clone, Debug)]
@@ -18,6 +42,20 @@ impl Hasher {
     #[inline]
     pub fn text(&self, text: &[u8]) -> u64 {
         self.sip.hash(text).max(1)
+    }
+
+    /// The id of a text, 0 (missing) when it is empty.
+    #[inline]
+    pub fn some(&self, text: &[u8]) -> u64 {
+        if text.is_empty() { 0 } else { self.text(text) }
+    }
+
+    /// The id of several texts in order, any of which may be empty; never 0.
+    pub fn texts(&self, texts: &[&[u8]]) -> u64 {
+        texts.iter().enumerate().fold(1, |id, (place, text)| {
+            let part = self.text(text).wrapping_add(place as u64).max(1);
+            mix(id, part)
+        })
     }
 }
 

@@ -66,6 +66,16 @@ impl SpanBatch {
         Ok(work(&mut *self.lock()?))
     }
 
+    /// The requests to send on, one a member, and whether each is the bytes that came.
+    pub fn encoded(&self) -> PyResult<Vec<(Bytes, bool)>> {
+        let batch = self.lock()?;
+        let encoded = batch.encode();
+        Ok(encoded.into_iter().zip(batch.members()).map(|(bytes, member)| {
+            let same = std::ptr::eq(bytes.as_ref(), member.bytes.as_ref());
+            (bytes, same)
+        }).collect())
+    }
+
     fn lock(&self) -> PyResult<MutexGuard<'_, codec::SpanBatch>> {
         self.batch.lock().map_err(|_| PyRuntimeError::new_err("native code panicked over this batch before"))
     }

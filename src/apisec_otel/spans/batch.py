@@ -1,33 +1,53 @@
-"""A batch of spans as numpy columns."""
+"""One turn's spans: the native batch and what the components leave on it."""
 
-from __future__ import annotations
+from typing import Any, Protocol
 
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
-
-from apisec_otel._native import RECORD_FIELDS, SpanBatch
-
-__all__ = ["RECORD", "SpanBatch", "column", "records"]
-
-RECORD: Final[np.dtype[np.void]] = np.dtype(
-    {
-        "names": [name for name, _, _ in RECORD_FIELDS],
-        "formats": [form for _, form, _ in RECORD_FIELDS],
-        "offsets": [offset for _, _, offset in RECORD_FIELDS],
-    }
-)
-"""One row. Missing: id 0, number NaN, flag 0, text `(at, len)` of length 0. Times in ns, `duration` in seconds."""
+Value = str | float | bool | int | list[str]
 
 
-def records(batch: SpanBatch) -> npt.NDArray[np.void]:
-    """The rows of `batch` as they are now, read-only; what native code fills in later is not seen."""
-    return np.frombuffer(batch, dtype=RECORD) if len(batch) else np.empty(0, dtype=RECORD)
+class NativeBatch(Protocol):
+    """The face of `_native.SpanBatch`."""
+
+    @property
+    def spans(self) -> int: ...
+    def __len__(self) -> int: ...
+    def text(self, row: int, column: str, /) -> str | None: ...
+    def annotate(self, row: int, attributes: dict[str, Value], /) -> None: ...
+    def encode(self) -> list[bytes]: ...
+    def secrets(self) -> dict[str, int]: ...
 
 
-def column(batch: SpanBatch, name: str) -> npt.NDArray[Any]:
-    """One field of all rows: a strided view, read-only. KeyError when there is no such field."""
-    if name not in (RECORD.names or ()):
-        raise KeyError(f"{name}: no such field of a row")
-    return records(batch)[name]
+class SpanBatch:
+    """The spans of the requests that one turn of the engine works on.
+
+    Its rows are the spans that are API requests. Columns are read-only; what is written on a row leaves with its span.
+    """
+
+    __slots__ = ("findings", "native", "raised")
+
+    def __init__(self, native: NativeBatch) -> None:
+        self.native = native
+        self.raised: list[Any] = []
+        """Signals that the plan raised on these rows, for `decide`."""
+        self.findings: list[Any] = []
+        """What `decide` found worth showing, for connectors."""
+
+    def __len__(self) -> int:
+        return len(self.native)
+
+    @property
+    def spans(self) -> int:
+        """Spans of every kind, rows or not."""
+        return self.native.spans
+
+    def text(self, row: int, column: str) -> str | None:
+        """The text of a column, sliced from the bytes; None when it is missing."""
+        return self.native.text(row, column)
+
+    def annotate(self, row: int, attributes: dict[str, Value]) -> None:
+        """Writes attributes on the row's span; keys already there are replaced."""
+        self.native.annotate(row, attributes)
+
+    def encode(self) -> list[bytes]:
+        """The requests, one each as they came; the same content where nothing was written."""
+        return self.native.encode()

@@ -95,6 +95,13 @@ impl SpanBatch {
         self.members.iter().zip(&self.annotations).map(|(member, annotations)| encode(member, annotations)).collect()
     }
 
+    /// The rows that were annotated, with what was written on them.
+    pub fn annotated(&self) -> impl Iterator<Item = (usize, Vec<(String, Annotation)>)> {
+        self.annotations.iter().zip(&self.starts).flat_map(|(annotations, &start)| {
+            annotations.iter().map(move |(&row, written)| (start + row as usize, written.clone()))
+        })
+    }
+
     fn place(&self, row: usize) -> Option<(usize, usize)> {
         if row >= self.len() {
             return None;

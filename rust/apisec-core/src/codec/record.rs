@@ -6,8 +6,6 @@ pub use crate::wire::Slice;
 
 /// `Record::marks`: the span has a key with the reserved prefix.
 pub const RESERVED: u32 = 1;
-/// `Record::marks`: an attribute of the `rpc` column is present.
-pub const RPC: u32 = 2;
 /// `Record::marks`: method or status is present.
 pub const HTTP: u32 = 4;
 
@@ -37,6 +35,8 @@ record! {
     end: u64 = "<u8",
     /// Row time, ns since 1970.
     time: i64 = "<i8",
+    /// Stream time as of this row, ns since 1970.
+    stream: i64 = "<i8",
     environment: u64 = "<u8",
     service: u64 = "<u8",
     version: u64 = "<u8",
@@ -85,6 +85,7 @@ record! {
     path_text: Slice = "2<u4",
     query_text: Slice = "2<u4",
     route_text: Slice = "2<u4",
+    rpc_text: Slice = "2<u4",
     client_text: Slice = "2<u4",
     peer_text: Slice = "2<u4",
     forwarded_text: Slice = "2<u4",
@@ -110,7 +111,7 @@ record! {
     resource_prefix: u32 = "<u4",
     /// `SpanKind` as sent.
     kind: i32 = "<i4",
-    /// [`RESERVED`], [`RPC`], [`HTTP`].
+    /// [`RESERVED`], [`HTTP`].
     marks: u32 = "<u4",
 }
 
@@ -163,6 +164,7 @@ texts! {
     Path "path" path_text,
     Query "query" query_text,
     Route "route" route_text,
+    Rpc "rpc" rpc_text,
     Client "client" client_text,
     Peer "peer" peer_text,
     Forwarded "forwarded" forwarded_text,
@@ -176,18 +178,26 @@ texts! {
     Scope "scope" scope_text,
 }
 
+impl Record {
+    /// A request that was not observed before.
+    #[inline]
+    pub fn is_new_request(&self) -> bool {
+        self.request == 1 && self.repeat != 1
+    }
+}
+
 impl Default for Record {
     fn default() -> Self {
         let none = Slice { at: 0, len: 0 };
         Self {
-            trace_id: [0; 16], span_id: [0; 8], parent_id: [0; 8], start: 0, end: 0, time: 0,
+            trace_id: [0; 16], span_id: [0; 8], parent_id: [0; 8], start: 0, end: 0, time: 0, stream: 0,
             environment: 0, service: 0, version: 0, method: 0, scheme: 0, host: 0, path: 0, query: 0, route: 0, endpoint: 0,
             object_id: 0, client: 0, network: 0, user_agent: 0, credential: 0, principal: 0, session: 0, role: 0, error_type: 0,
             status: f64::NAN, duration: f64::NAN, request_size: f64::NAN, response_size: f64::NAN,
             request: 0, succeeded: 0, denied: 0, not_found: 0, failed: 0, login: 0, login_failed: 0, authenticated: 0,
             probe: 0, late: 0, repeat: 0, spare: [0; 5],
             service_text: none, namespace_text: none, environment_text: none, version_text: none, method_text: none,
-            scheme_text: none, host_text: none, path_text: none, query_text: none, route_text: none, client_text: none,
+            scheme_text: none, host_text: none, path_text: none, query_text: none, route_text: none, rpc_text: none, client_text: none,
             peer_text: none, forwarded_text: none, agent_text: none, principal_text: none, session_text: none,
             credential_text: none, role_text: none, error_text: none, name_text: none, scope_text: none,
             member: 0, at: 0, end_at: 0, span_prefix: 0, scope_prefix: 0, resource_prefix: 0, kind: 0, marks: 0,

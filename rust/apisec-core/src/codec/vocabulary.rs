@@ -93,7 +93,7 @@ pub(crate) enum Column {
 }
 
 /// Columns that compete for a value: texts, numbers, marks.
-pub(crate) const COLUMNS: usize = 21 + 3 + 2;
+pub(crate) const COLUMNS: usize = Text::ALL.len() + 3 + 1;
 
 impl Column {
     fn named(name: &str) -> Option<Self> {
@@ -101,7 +101,6 @@ impl Column {
             "status" => Self::Number(Number::Status),
             "request_size" => Self::Number(Number::RequestSize),
             "response_size" => Self::Number(Number::ResponseSize),
-            "rpc" => Self::Mark(super::RPC),
             "http" => Self::Mark(super::HTTP),
             "name" | "scope" => return None,
             _ => Self::Text(Text::named(name)?),
@@ -113,8 +112,8 @@ impl Column {
     pub fn index(self) -> usize {
         match self {
             Self::Text(text) => text as usize,
-            Self::Number(number) => 21 + number as usize,
-            Self::Mark(mark) => 24 + usize::from(mark == super::HTTP),
+            Self::Number(number) => Text::ALL.len() + number as usize,
+            Self::Mark(_) => COLUMNS - 1,
         }
     }
 }

@@ -1,1 +1,1 @@
-"""The native core again, in plain Python: the oracle of the tests."""
+"""Everything the engine does, done again in plain Python, row by row: the oracle. The product never imports it."""
