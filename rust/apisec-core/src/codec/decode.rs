@@ -308,7 +308,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn feed(&mut self, attribute: &Attribute, row: Option<&mut Row>, value: Value, entry: Option<&Entry>) {
         let Some(row) = row else { return };
         count(self.vocabulary, self.bytes, attribute.place, attribute.key, row);
