@@ -14,7 +14,7 @@ START = 10**18
 
 
 def decider(**settings) -> Decide:
-    return Decide(DecideSettings(**settings), VIEW, keyed_hash)
+    return Decide(DecideSettings(**settings), VIEW, keyed_hash, NAMES)
 
 
 def run(decide, signals, rows):

@@ -22,7 +22,7 @@ RULES = {"bola_enumeration": Rule("bola_enumeration", "Reads far more objects", 
 
 def found(row: Row | None = None, signal: Signal | None = None):
     batch = batch_of([row or Row()])
-    return Decide(DecideSettings(), VIEW, keyed_hash).decide(batch, [signal or Signal(evidence={"objects": (41.0, math.nan)})])
+    return Decide(DecideSettings(), VIEW, keyed_hash, NAMES).decide(batch, [signal or Signal(evidence={"objects": (41.0, math.nan)})])
 
 
 def plain(attributes):
@@ -90,12 +90,12 @@ def connector(*backends, clock=None, **settings) -> Findings:
     chosen = FindingsSettings(**settings)
     takes = {"logs": chosen.logs, "traces": chosen.spans, "metrics": chosen.metrics}
     signals = frozenset(signal for signal, taken in takes.items() if taken)
-    return Findings(chosen, Fan(dict.fromkeys(signals, backends)), signals, VIEW, keyed_hash, clock or ManualClock(), Telemetry(), RULES)
+    return Findings(chosen, Fan(dict.fromkeys(signals, backends)), signals, VIEW, keyed_hash, clock or ManualClock(), Telemetry(), RULES, NAMES)
 
 
 def judged(signals=(), rows=None) -> SpanBatch:
     batch = SpanBatch(batch_of(rows or [Row()]))
-    batch.findings += Decide(DecideSettings(), VIEW, keyed_hash).decide(batch.native, list(signals))
+    batch.findings += Decide(DecideSettings(), VIEW, keyed_hash, NAMES).decide(batch.native, list(signals))
     return batch
 
 

@@ -21,7 +21,11 @@ pub(crate) enum Scalar {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
     Scalar(Scalar),
-    List { first: Scalar, last: Scalar, count: u32 },
+    List {
+        first: Scalar,
+        last: Scalar,
+        count: u32,
+    },
 }
 
 impl Default for Value {
@@ -86,13 +90,21 @@ pub(crate) fn read_value(cursor: &mut Cursor<'_>, room: u32, value: &mut Value) 
 
 fn read_list(cursor: &mut Cursor<'_>, room: u32, value: &mut Value) -> Result<()> {
     if !matches!(value, Value::List { .. }) {
-        *value = Value::List { first: Scalar::Missing, last: Scalar::Missing, count: 0 };
+        *value = Value::List {
+            first: Scalar::Missing,
+            last: Scalar::Missing,
+            count: 0,
+        };
     }
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::VALUES => {
                 let mut element = Value::default();
-                read_value(&mut cursor.message()?, deeper(room, cursor.at())?, &mut element)?;
+                read_value(
+                    &mut cursor.message()?,
+                    deeper(room, cursor.at())?,
+                    &mut element,
+                )?;
                 value.append(element.scalar());
             }
             tag => cursor.skip(tag, room)?,
@@ -129,9 +141,14 @@ pub(crate) fn plain<'a>(bytes: &'a [u8], body: &Cursor<'a>) -> Option<(Slice, Cu
     }
     if value_len >= 0x80 || key_at + len as usize + 2 + value_len as usize != body.end() {
         let message = value.message().ok()?;
-        return value.is_empty().then_some((Slice::new(key_at, key_at + len as usize), message));
+        return value
+            .is_empty()
+            .then_some((Slice::new(key_at, key_at + len as usize), message));
     }
-    let value = Cursor::over(bytes, Slice::new(body.end() - value_len as usize, body.end()));
+    let value = Cursor::over(
+        bytes,
+        Slice::new(body.end() - value_len as usize, body.end()),
+    );
     Some((Slice::new(key_at, key_at + len as usize), value))
 }
 
@@ -139,7 +156,9 @@ pub(crate) fn plain<'a>(bytes: &'a [u8], body: &Cursor<'a>) -> Option<(Slice, Cu
 #[inline]
 pub(crate) fn plain_text(bytes: &[u8], value: &Cursor<'_>) -> Option<Slice> {
     let &[tag, len] = bytes.get(value.at()..value.end())?.first_chunk::<2>()?;
-    let sound = u32::from(tag) == tags::STRING && len < 0x80 && value.at() + 2 + len as usize == value.end();
+    let sound = u32::from(tag) == tags::STRING
+        && len < 0x80
+        && value.at() + 2 + len as usize == value.end();
     sound.then(|| Slice::new(value.at() + 2, value.end()))
 }
 
@@ -151,7 +170,11 @@ pub(crate) fn read_key_value(cursor: &mut Cursor<'_>, room: u32) -> Result<(Slic
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::KEY => key = cursor.slice()?,
-            tags::VALUE => read_value(&mut cursor.message()?, deeper(room, cursor.at())?, &mut value)?,
+            tags::VALUE => read_value(
+                &mut cursor.message()?,
+                deeper(room, cursor.at())?,
+                &mut value,
+            )?,
             tag => cursor.skip(tag, room)?,
         }
     }
@@ -159,7 +182,11 @@ pub(crate) fn read_key_value(cursor: &mut Cursor<'_>, room: u32) -> Result<(Slic
 }
 
 /// Calls `visit` with every text and bytes value below an `AnyValue` body already found sound, nested ones too.
-pub(crate) fn visit_texts(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
+pub(crate) fn visit_texts(
+    cursor: &mut Cursor<'_>,
+    room: u32,
+    visit: &mut dyn FnMut(Slice),
+) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::STRING | tags::BYTES => visit(cursor.slice()?),
@@ -184,7 +211,9 @@ fn visit_list(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) 
 fn visit_map(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
-            tags::VALUES => visit_key_value(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?,
+            tags::VALUES => {
+                visit_key_value(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?
+            }
             tag => cursor.skip(tag, room)?,
         }
     }
@@ -192,7 +221,11 @@ fn visit_map(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -
 }
 
 /// As [`visit_texts`], for the values of a `KeyValue` body; also those that a later value replaces.
-pub(crate) fn visit_key_value(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
+pub(crate) fn visit_key_value(
+    cursor: &mut Cursor<'_>,
+    room: u32,
+    visit: &mut dyn FnMut(Slice),
+) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::VALUE => visit_texts(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?,
