@@ -23,6 +23,7 @@ SOURCES: dict[str, list[tuple[str, str, str]]] = {
     "credential": [("span", "h.authorization", "list")],
     "agent": [("span", "ua", "text")],
     "rpc": [("span", "rpc.method", "text")],
+    "http": [("span", "http.route", "text")],
     "status": [("span", "rpc.status", "grpc_status"), ("span", "http.status_code", "number")],
     "request_size": [("span", "h.length", "number")],
 }

@@ -198,6 +198,13 @@ impl SpanBatch {
         // SAFETY: `view` comes from Python.
         unsafe { views::export(&bytes, view, flags) }
     }
+
+    /// Nothing to do: a view releases the snapshot that it holds. That the slot is there tells numpy to hold the view,
+    /// not the batch, which does not own those bytes.
+    ///
+    /// # Safety
+    /// Called by Python alone.
+    unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {}
 }
 
 fn no_row(row: usize, rows: usize) -> PyErr {

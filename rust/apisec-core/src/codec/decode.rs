@@ -5,9 +5,9 @@ use bytes::Bytes;
 use super::member::{Member, Secret};
 use super::record::{RESERVED, Record, Slice};
 use super::row::{Memo, Row, Source};
-use super::secrets::{Secrecy, find_queries, find_whole};
+use super::secrets::{Secrecy, find_queries, find_whole, in_query};
 use super::tags;
-use super::value::{Scalar, Value, plain, plain_text, read_key_value, read_value};
+use super::value::{Scalar, Value, is_plain_int, plain, plain_text, read_key_value, read_value};
 use super::vocabulary::{Entry, Place, Vocabulary};
 use crate::error::{Error, Result, What};
 use crate::hash::Hasher;
@@ -164,7 +164,7 @@ impl<'a> Decoder<'a> {
             match cursor.tag()? {
                 tags::SCOPE_NAME => *name = cursor.slice()?,
                 tags::SCOPE_ATTRIBUTES => self.attribute(
-                    cursor.message()?,
+                    cursor.slice()?,
                     deeper(room, cursor.at())?,
                     Place::Elsewhere,
                     None,
@@ -252,8 +252,8 @@ impl<'a> Decoder<'a> {
         while !cursor.is_empty() {
             match cursor.tag()? {
                 tags::ATTRIBUTES => {
-                    let body = cursor.message()?;
-                    let room = deeper(room, body.at())?;
+                    let body = cursor.slice()?;
+                    let room = deeper(room, body.at as usize)?;
                     if !wanted {
                         fields.missed = true;
                         self.attribute(body, room, Place::Span, None)?;
@@ -298,7 +298,7 @@ impl<'a> Decoder<'a> {
         while !cursor.is_empty() {
             match cursor.tag()? {
                 tag if tag == wanted => self.attribute(
-                    cursor.message()?,
+                    cursor.slice()?,
                     deeper(room, cursor.at())?,
                     Place::Elsewhere,
                     None,
@@ -320,7 +320,7 @@ impl<'a> Decoder<'a> {
         while !cursor.is_empty() {
             match cursor.tag()? {
                 tag if tag == wanted => self.attribute(
-                    cursor.message()?,
+                    cursor.slice()?,
                     deeper(room, cursor.at())?,
                     place,
                     Some(row),
@@ -335,91 +335,171 @@ impl<'a> Decoder<'a> {
     #[inline]
     fn attribute(
         &mut self,
-        body: Cursor<'a>,
+        body: Slice,
         room: u32,
         place: Place,
         row: Option<&mut Row>,
     ) -> Result<()> {
-        let Some((key, mut value)) = plain(self.bytes, &body) else {
-            let (key, value) = read_key_value(&mut body.clone(), room)?;
-            let entry = self.vocabulary.keys.find(key.of(self.bytes));
-            return self.use_attribute(body, room, place, row, key, value, entry);
+        let Some((key, value)) = plain(self.bytes, body) else {
+            return self.odd_attribute(body, room, place, row);
         };
-        let entry = self.vocabulary.keys.find(key.of(self.bytes));
-        let text = plain_text(self.bytes, &value);
-        if entry.is_none() {
-            if text.is_none() {
-                read_value(&mut value, deeper(room, body.at())?, &mut Value::default())?;
-            }
+        // Where no column is fed only secrets matter.
+        let keys = if row.is_some() {
+            &self.vocabulary.keys
+        } else {
+            &self.vocabulary.secret_keys
+        };
+        let entry = keys.find(key.of(self.bytes));
+        let text = plain_text(self.bytes, value);
+        if entry.is_none() && (text.is_some() || is_plain_int(self.bytes, value)) {
             if let Some(row) = row {
-                self.count(row, place, key);
+                count(self.vocabulary, self.bytes, place, key, row);
             }
             return Ok(());
         }
-        let mut read = Value::Scalar(text.map_or(Scalar::Missing, Scalar::Text));
-        if text.is_none() {
-            read_value(&mut value, deeper(room, body.at())?, &mut read)?;
-        }
-        self.use_attribute(body, room, place, row, key, read, entry)
-    }
-
-    #[inline]
-    fn count(&self, row: &mut Row, place: Place, key: Slice) {
-        row.attributes = row.attributes.saturating_add(1);
-        let reserved = &self.vocabulary.reserved;
-        let name = key.of(self.bytes);
-        if place == Place::Span
-            && name.first() == reserved.first()
-            && !reserved.is_empty()
-            && name.starts_with(reserved)
-        {
-            row.record.marks |= RESERVED;
+        let attribute = Attribute {
+            body,
+            room,
+            place,
+            key,
+        };
+        match text {
+            Some(text) => self.text_attribute(&attribute, row, text, entry),
+            None => self.read_attribute(&attribute, row, value, entry),
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn use_attribute(
+    fn text_attribute(
         &mut self,
-        body: Cursor<'a>,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        text: Slice,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
+        if entry.is_some_and(|entry| entry.secrecy == Some(Secrecy::Query)) {
+            in_query(self.vocabulary, self.bytes, text, &mut self.secrets);
+        } else {
+            self.note_secrets(attribute, entry)?;
+        }
+        self.feed(attribute, row, Value::Scalar(Scalar::Text(text)), entry);
+        Ok(())
+    }
+
+    fn read_attribute(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        value: Slice,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
+        let mut read = Value::default();
+        read_value(
+            &mut Cursor::over(self.bytes, value),
+            deeper(attribute.room, value.at as usize)?,
+            &mut read,
+        )?;
+        self.note_secrets(attribute, entry)?;
+        self.feed(attribute, row, read, entry);
+        Ok(())
+    }
+
+    /// One whose fields are overlong, in another order, doubled or followed by unknown ones.
+    #[cold]
+    fn odd_attribute(
+        &mut self,
+        body: Slice,
         room: u32,
         place: Place,
         row: Option<&mut Row>,
-        key: Slice,
+    ) -> Result<()> {
+        let (key, value) = read_key_value(&mut Cursor::over(self.bytes, body), room)?;
+        let entry = self.vocabulary.keys.find(key.of(self.bytes));
+        let attribute = Attribute {
+            body,
+            room,
+            place,
+            key,
+        };
+        self.note_secrets(&attribute, entry)?;
+        self.feed(&attribute, row, value, entry);
+        Ok(())
+    }
+
+    fn note_secrets(&mut self, attribute: &Attribute, entry: Option<&Entry>) -> Result<()> {
+        let Some(secrecy) = entry.and_then(|entry| entry.secrecy) else {
+            return Ok(());
+        };
+        let body = Cursor::over(self.bytes, attribute.body);
+        match secrecy {
+            Secrecy::Whole(key) => {
+                find_whole(self.bytes, body, attribute.room, key, &mut self.secrets)
+            }
+            Secrecy::Query => find_queries(
+                self.vocabulary,
+                self.bytes,
+                body,
+                attribute.room,
+                &mut self.secrets,
+            ),
+        }
+    }
+
+    #[inline]
+    fn feed(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
         value: Value,
         entry: Option<&Entry>,
-    ) -> Result<()> {
-        let vocabulary = self.vocabulary;
-        match entry.and_then(|entry| entry.secrecy) {
-            None => {}
-            Some(Secrecy::Whole(key)) => {
-                find_whole(self.bytes, body, room, key, &mut self.secrets)?
-            }
-            Some(Secrecy::Query) => {
-                find_queries(vocabulary, self.bytes, body, room, &mut self.secrets)?
-            }
-        }
-        let Some(row) = row else { return Ok(()) };
-        self.count(row, place, key);
-        let Some(entry) = entry else { return Ok(()) };
-        let uses = if place == Place::Span {
+    ) {
+        let Some(row) = row else { return };
+        count(
+            self.vocabulary,
+            self.bytes,
+            attribute.place,
+            attribute.key,
+            row,
+        );
+        let Some(entry) = entry else { return };
+        let uses = if attribute.place == Place::Span {
             &entry.on_span
         } else {
             &entry.on_resource
         };
-        if uses.is_empty() {
-            return Ok(());
-        }
         let mut source = Source {
-            vocabulary,
+            vocabulary: self.vocabulary,
             bytes: self.bytes,
             made: &mut self.made,
-            body,
+            body: attribute.body,
             value: &value,
         };
         for wanted in uses {
             row.offer(wanted, &mut source);
         }
-        Ok(())
+    }
+}
+
+/// An attribute whose value is being read.
+struct Attribute {
+    /// The KeyValue's body.
+    body: Slice,
+    room: u32,
+    place: Place,
+    key: Slice,
+}
+
+/// Counts an attribute of a row, and marks the row if it is one of our own.
+#[inline]
+fn count(vocabulary: &Vocabulary, bytes: &[u8], place: Place, key: Slice, row: &mut Row) {
+    row.attributes = row.attributes.saturating_add(1);
+    let reserved = &vocabulary.reserved;
+    let name = key.of(bytes);
+    if place == Place::Span
+        && !reserved.is_empty()
+        && name.first() == reserved.first()
+        && name.starts_with(reserved)
+    {
+        row.record.marks |= RESERVED;
     }
 }
 

@@ -51,7 +51,7 @@ impl Keys {
         while let Some(slot) = self.slots.get_mut(at & mask) {
             if slot.entry == FREE {
                 *slot = Slot {
-                    hash: hash as u32,
+                    hash: (hash >> 24) as u32,
                     entry,
                 };
                 return;
@@ -70,7 +70,7 @@ impl Keys {
             if slot.entry == FREE {
                 return None;
             }
-            if slot.hash == hash as u32 {
+            if slot.hash == (hash >> 24) as u32 {
                 let (known, entry) = self.entries.get(slot.entry as usize)?;
                 if same(known, key) {
                     return Some(entry);
@@ -99,6 +99,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Length, first and last eight bytes: keys share long prefixes (`http.request.header.`), seldom both ends.
+/// The upper bits are the good ones.
 #[inline]
 pub(crate) fn hash(key: &[u8]) -> u64 {
     let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
@@ -109,9 +110,7 @@ pub(crate) fn hash(key: &[u8]) -> u64 {
             0,
         ),
     };
-    let word = (first ^ key.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ last;
-    let word = word.wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    word ^ word >> 32
+    (first.rotate_left(23) ^ last ^ (key.len() as u64) << 17).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 #[cfg(test)]

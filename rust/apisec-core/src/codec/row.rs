@@ -36,7 +36,7 @@ pub(crate) struct Source<'a, 'b> {
     pub bytes: &'a [u8],
     pub made: &'b mut Vec<u8>,
     /// The KeyValue's body.
-    pub body: Cursor<'a>,
+    pub body: Slice,
     pub value: &'b Value,
 }
 
@@ -187,7 +187,7 @@ impl Source<'_, '_> {
     fn joined(&mut self) -> Slice {
         let mut texts = Vec::new();
         // The body was read before: what fails here cannot.
-        let _ = list_texts(self.body, &mut texts);
+        let _ = list_texts(Cursor::over(self.bytes, self.body), &mut texts);
         let start = self.made.len();
         let most = start + self.vocabulary.limits.text as usize + 1;
         for slice in texts {
@@ -275,7 +275,7 @@ impl<'a> Memo<'a> {
             return 0;
         }
         let content = text(self.bytes, made, slice);
-        let Some(slot) = self.slots.get_mut(keys::hash(content) as usize & 63) else {
+        let Some(slot) = self.slots.get_mut((keys::hash(content) >> 58) as usize) else {
             return self.hasher.text(content);
         };
         if slot.0 != slice && text(self.bytes, made, slot.0) != content {

@@ -89,7 +89,11 @@ pub(crate) fn in_query(
 }
 
 /// The number of a secret parameter's name, in any case and percent-encoding.
+#[inline]
 fn secret_name(vocabulary: &Vocabulary, name: &[u8]) -> Option<u16> {
+    if vocabulary.query_lengths >> name.len().min(63) & 1 == 0 && !name.contains(&b'%') {
+        return None;
+    }
     let known = vocabulary.secret_queries.iter();
     known
         .filter(|(secret, _)| name.len() >= secret.len())

@@ -193,7 +193,11 @@ pub struct Vocabulary {
     missing_lengths: u64,
     pub(crate) reserved: Vec<u8>,
     pub(crate) keys: Keys,
+    /// Those that may hold secrets, for attributes that feed no column.
+    pub(crate) secret_keys: Keys,
     pub(crate) secret_queries: Vec<(Vec<u8>, u16)>,
+    /// Bit n: some secret query name has n bytes.
+    pub(crate) query_lengths: u64,
     pub(crate) secret_names: Arc<[String]>,
     pub(crate) constants: Vec<u8>,
     pub(crate) limits: Limits,
@@ -241,7 +245,17 @@ impl Vocabulary {
                 .fold(0, |mask, text| mask | 1 << text.len().min(63)),
             missing: spec.missing.into_iter().map(String::into_bytes).collect(),
             reserved: spec.reserved.into_bytes(),
+            secret_keys: Keys::new(
+                entries
+                    .iter()
+                    .filter(|(_, entry)| entry.secrecy.is_some())
+                    .map(|(key, entry)| (key.clone(), entry.clone()))
+                    .collect(),
+            ),
             keys: Keys::new(entries),
+            query_lengths: secret_queries
+                .iter()
+                .fold(0, |mask, (query, _)| mask | 1 << query.len().min(63)),
             secret_queries,
             secret_names: names.into(),
             constants,
