@@ -6,7 +6,6 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-
 RECORD_FIELDS: list[tuple[str, str, int]]
 """Name, numpy format and offset of each field of a record."""
 

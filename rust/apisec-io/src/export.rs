@@ -81,6 +81,7 @@ impl Web {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // one a backend, never moved in bulk
 enum Wire {
     Grpc(Channel),
     Http([Web; 3]),

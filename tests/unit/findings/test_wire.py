@@ -2,7 +2,7 @@
 
 import math
 
-from fakes import VIEW, Row, Signal, batch_of, keyed_hash
+from fakes import NAMES, VIEW, Row, Signal, batch_of, keyed_hash
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -90,7 +90,8 @@ def connector(*backends, clock=None, **settings) -> Findings:
     chosen = FindingsSettings(**settings)
     takes = {"logs": chosen.logs, "traces": chosen.spans, "metrics": chosen.metrics}
     signals = frozenset(signal for signal, taken in takes.items() if taken)
-    return Findings(chosen, Fan(dict.fromkeys(signals, backends)), signals, VIEW, keyed_hash, clock or ManualClock(), Telemetry(), RULES, NAMES)
+    fan = Fan(dict.fromkeys(signals, backends))
+    return Findings(chosen, fan, signals, VIEW, keyed_hash, clock or ManualClock(), Telemetry(), RULES, NAMES)
 
 
 def judged(signals=(), rows=None) -> SpanBatch:

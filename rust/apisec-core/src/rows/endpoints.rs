@@ -148,7 +148,9 @@ impl Endpoints {
             self.hasher.text(template.text.as_bytes()),
         );
         let room = self.learned.len() < self.settings.max_endpoints;
-        if !self.learned.contains(&key) && !(r.succeeded == 1 && room && self.learned.insert(key)) {
+        let known =
+            self.learned.contains(&key) || (r.succeeded == 1 && room && self.learned.insert(key));
+        if !known {
             return None;
         }
         Some(Arc::new(template))

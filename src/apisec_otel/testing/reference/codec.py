@@ -11,6 +11,7 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -133,7 +134,7 @@ class Codec:
         for attribute in _all_attributes(message):
             key = attribute.key.decode(errors="replace")
             if key in self.spec["secret_headers"]:
-                _change_texts(attribute.value, lambda text, key=key: _overwrite(text, key, counts))
+                _change_texts(attribute.value, partial(_overwrite, name=key, counts=counts))
             elif key in self.spec["query_carriers"]:
                 _change_texts(attribute.value, lambda text: self._redact_query(text, counts))
         return counts
@@ -199,7 +200,8 @@ class Codec:
         if reading.startswith("constant:"):
             return reading.removeprefix("constant:").encode() if plain is not None else None
         text = _text(plain, reading, self.limits["text"])
-        part = PARTS.get(reading, lambda text: text)(text) if text is not None else None
+        take = PARTS.get(reading)
+        part = take(text) if take is not None and text is not None else text
         return None if part is None or self._is_missing(part) else part
 
     def _is_missing(self, text: bytes) -> bool:
