@@ -7,7 +7,7 @@ use std::time::Instant;
 use apisec_core::kernels::Kind;
 use apisec_core::plan::{ColumnMap, Data, Error, Input, Plan, Wanted};
 
-const PLAN: &str = include_str!("../tests/plans/detectors.json");
+const PLAN: &str = include_str!("detectors.json");
 
 /// A sequence without chance.
 struct Draw(u64);
