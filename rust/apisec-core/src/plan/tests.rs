@@ -135,7 +135,7 @@ fn answers_and_tables_do_not_depend_on_the_cuts() {
         (CREDENTIALS, 4),
     ] {
         let mut plan = load(json);
-        let rows = rows(&plan, seed, 16_000);
+        let rows = rows(&plan, seed, 6_000);
         let whole = run(&mut plan, &rows, true);
         let expected = told(&plan, &whole);
         assert!(!whole.raised.is_empty() && whole.learning.contains(&true));
