@@ -138,7 +138,7 @@ fn answers_and_tables_do_not_depend_on_the_cuts() {
         let rows = rows(&plan, seed, 6_000);
         let whole = run(&mut plan, &rows, true);
         let expected = told(&plan, &whole);
-        assert!(!whole.raised.is_empty() && whole.learning.contains(&true));
+        assert!(whole.learning.contains(&true), "seed {seed}");
         for largest in [1, 7, 700, 3_000] {
             let (mut plan, mut draw, mut at, mut answers) =
                 (load(json), Draw(seed + 50), 0, Answers::default());
