@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parent))
-import requests  # noqa: E402
+import requests
 
-from apisec_otel import _native  # noqa: E402
-from apisec_otel.spans.columns import records  # noqa: E402
-from apisec_otel.testing.reference import codec as reference  # noqa: E402
+from apisec_otel import _native
+from apisec_otel.spans.columns import records
+from apisec_otel.testing.reference import codec as reference
 
 SECRET = bytes(range(16))
 NATIVE = _native.Vocabulary(json.dumps(requests.SPEC), SECRET)

@@ -14,7 +14,12 @@ use crate::hash::Hasher;
 use crate::wire::{Cursor, deeper};
 
 /// Decodes a request of at most `max_spans` spans. Never panics; time and memory are linear in its size.
-pub fn decode(bytes: Bytes, vocabulary: &Vocabulary, hasher: &Hasher, max_spans: u32) -> Result<Member> {
+pub fn decode(
+    bytes: Bytes,
+    vocabulary: &Vocabulary,
+    hasher: &Hasher,
+    max_spans: u32,
+) -> Result<Member> {
     if bytes.len() > i32::MAX as usize {
         return Err(Error::new(0, What::Size(bytes.len())));
     }
@@ -30,11 +35,26 @@ pub fn decode(bytes: Bytes, vocabulary: &Vocabulary, hasher: &Hasher, max_spans:
         made: vocabulary.constants.clone(),
     };
     decoder.request(Cursor::new(&bytes))?;
-    let Decoder { spans, over_limits, rows, mut secrets, made, .. } = decoder;
+    let Decoder {
+        spans,
+        over_limits,
+        rows,
+        mut secrets,
+        made,
+        ..
+    } = decoder;
     if !secrets.is_sorted_by_key(|secret| secret.at) {
         secrets.sort_unstable_by_key(|secret| secret.at);
     }
-    Ok(Member { spans, over_limits, rows, secrets, made, secret_names: vocabulary.secret_names.clone(), bytes })
+    Ok(Member {
+        spans,
+        over_limits,
+        rows,
+        secrets,
+        made,
+        secret_names: vocabulary.secret_names.clone(),
+        bytes,
+    })
 }
 
 struct Decoder<'a> {
@@ -89,7 +109,13 @@ impl<'a> Decoder<'a> {
             match cursor.tag()? {
                 tags::RESOURCE => {
                     let resource = cursor.message()?;
-                    self.attributes(resource, tags::RESOURCE_ATTRIBUTES, deeper(room, resource.at())?, Place::Resource, &mut template)?;
+                    self.attributes(
+                        resource,
+                        tags::RESOURCE_ATTRIBUTES,
+                        deeper(room, resource.at())?,
+                        Place::Resource,
+                        &mut template,
+                    )?;
                 }
                 tag => cursor.skip(tag, room)?,
             }
@@ -115,9 +141,17 @@ impl<'a> Decoder<'a> {
             match cursor.tag()? {
                 tags::SPANS => {
                     let prefix = cursor.at();
-                    self.span(prefix, cursor.message()?, deeper(room, cursor.at())?, template, &mut row)?;
+                    self.span(
+                        prefix,
+                        cursor.message()?,
+                        deeper(room, cursor.at())?,
+                        template,
+                        &mut row,
+                    )?;
                 }
-                tags::SCOPE => self.scope(cursor.message()?, deeper(room, cursor.at())?, &mut scope)?,
+                tags::SCOPE => {
+                    self.scope(cursor.message()?, deeper(room, cursor.at())?, &mut scope)?
+                }
                 tag => cursor.skip(tag, room)?,
             }
         }
@@ -129,7 +163,12 @@ impl<'a> Decoder<'a> {
         while !cursor.is_empty() {
             match cursor.tag()? {
                 tags::SCOPE_NAME => *name = cursor.slice()?,
-                tags::SCOPE_ATTRIBUTES => self.attribute(cursor.slice()?, deeper(room, cursor.at())?, Place::Elsewhere, None)?,
+                tags::SCOPE_ATTRIBUTES => self.attribute(
+                    cursor.slice()?,
+                    deeper(room, cursor.at())?,
+                    Place::Elsewhere,
+                    None,
+                )?,
                 tag => cursor.skip(tag, room)?,
             }
         }
@@ -138,7 +177,11 @@ impl<'a> Decoder<'a> {
 
     /// Known last, as the scope may follow its spans.
     fn name_scope(&mut self, first: usize, scope: Slice) {
-        let names_routes = self.vocabulary.route_scopes.iter().any(|name| name == scope.of(self.bytes));
+        let names_routes = self
+            .vocabulary
+            .route_scopes
+            .iter()
+            .any(|name| name == scope.of(self.bytes));
         for record in self.rows.get_mut(first..).unwrap_or_default() {
             record.scope_text = scope;
             if names_routes && record.route_text.is_empty() {
@@ -147,7 +190,14 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn span(&mut self, prefix: usize, body: Cursor<'a>, room: u32, template: &Row, row: &mut Row) -> Result<()> {
+    fn span(
+        &mut self,
+        prefix: usize,
+        body: Cursor<'a>,
+        room: u32,
+        template: &Row,
+        row: &mut Row,
+    ) -> Result<()> {
         self.spans += 1;
         if self.spans > self.max_spans {
             return Err(Error::new(prefix, What::Spans(self.max_spans)));
@@ -189,7 +239,14 @@ impl<'a> Decoder<'a> {
     }
 
     /// Walks a span's fields. While its kind is not known its attributes are read as if it were wanted.
-    fn walk_span(&mut self, mut cursor: Cursor<'a>, room: u32, certain: bool, template: &Row, row: &mut Row) -> Result<Fields> {
+    fn walk_span(
+        &mut self,
+        mut cursor: Cursor<'a>,
+        room: u32,
+        certain: bool,
+        template: &Row,
+        row: &mut Row,
+    ) -> Result<Fields> {
         let mut fields = Fields::default();
         let mut wanted = true;
         while !cursor.is_empty() {
@@ -219,8 +276,16 @@ impl<'a> Decoder<'a> {
                 }
                 tags::START => fields.start = cursor.bits64()?,
                 tags::END => fields.end = cursor.bits64()?,
-                tags::EVENTS => self.elsewhere(cursor.message()?, tags::EVENT_ATTRIBUTES, deeper(room, cursor.at())?)?,
-                tags::LINKS => self.elsewhere(cursor.message()?, tags::LINK_ATTRIBUTES, deeper(room, cursor.at())?)?,
+                tags::EVENTS => self.elsewhere(
+                    cursor.message()?,
+                    tags::EVENT_ATTRIBUTES,
+                    deeper(room, cursor.at())?,
+                )?,
+                tags::LINKS => self.elsewhere(
+                    cursor.message()?,
+                    tags::LINK_ATTRIBUTES,
+                    deeper(room, cursor.at())?,
+                )?,
                 tags::STATUS => walk(cursor.message()?, deeper(room, cursor.at())?)?,
                 tag => cursor.skip(tag, room)?,
             }
@@ -232,17 +297,34 @@ impl<'a> Decoder<'a> {
     fn elsewhere(&mut self, mut cursor: Cursor<'a>, wanted: u32, room: u32) -> Result<()> {
         while !cursor.is_empty() {
             match cursor.tag()? {
-                tag if tag == wanted => self.attribute(cursor.slice()?, deeper(room, cursor.at())?, Place::Elsewhere, None)?,
+                tag if tag == wanted => self.attribute(
+                    cursor.slice()?,
+                    deeper(room, cursor.at())?,
+                    Place::Elsewhere,
+                    None,
+                )?,
                 tag => cursor.skip(tag, room)?,
             }
         }
         Ok(())
     }
 
-    fn attributes(&mut self, mut cursor: Cursor<'a>, wanted: u32, room: u32, place: Place, row: &mut Row) -> Result<()> {
+    fn attributes(
+        &mut self,
+        mut cursor: Cursor<'a>,
+        wanted: u32,
+        room: u32,
+        place: Place,
+        row: &mut Row,
+    ) -> Result<()> {
         while !cursor.is_empty() {
             match cursor.tag()? {
-                tag if tag == wanted => self.attribute(cursor.slice()?, deeper(room, cursor.at())?, place, Some(row))?,
+                tag if tag == wanted => self.attribute(
+                    cursor.slice()?,
+                    deeper(room, cursor.at())?,
+                    place,
+                    Some(row),
+                )?,
                 tag => cursor.skip(tag, room)?,
             }
         }
@@ -251,10 +333,22 @@ impl<'a> Decoder<'a> {
 
     /// One attribute: framing and depth checked, secrets noted, columns of `row` fed.
     #[inline]
-    fn attribute(&mut self, body: Slice, room: u32, place: Place, row: Option<&mut Row>) -> Result<()> {
-        let Some((key, value)) = plain(self.bytes, body) else { return self.odd_attribute(body, room, place, row) };
+    fn attribute(
+        &mut self,
+        body: Slice,
+        room: u32,
+        place: Place,
+        row: Option<&mut Row>,
+    ) -> Result<()> {
+        let Some((key, value)) = plain(self.bytes, body) else {
+            return self.odd_attribute(body, room, place, row);
+        };
         // Where no column is fed only secrets matter.
-        let keys = if row.is_some() { &self.vocabulary.keys } else { &self.vocabulary.secret_keys };
+        let keys = if row.is_some() {
+            &self.vocabulary.keys
+        } else {
+            &self.vocabulary.secret_keys
+        };
         let entry = keys.find(key.of(self.bytes));
         let text = plain_text(self.bytes, value);
         if entry.is_none() && (text.is_some() || is_plain_int(self.bytes, value)) {
@@ -263,14 +357,25 @@ impl<'a> Decoder<'a> {
             }
             return Ok(());
         }
-        let attribute = Attribute { body, room, place, key };
+        let attribute = Attribute {
+            body,
+            room,
+            place,
+            key,
+        };
         match text {
             Some(text) => self.text_attribute(&attribute, row, text, entry),
             None => self.read_attribute(&attribute, row, value, entry),
         }
     }
 
-    fn text_attribute(&mut self, attribute: &Attribute, row: Option<&mut Row>, text: Slice, entry: Option<&Entry>) -> Result<()> {
+    fn text_attribute(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        text: Slice,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
         if entry.is_some_and(|entry| entry.secrecy == Some(Secrecy::Query)) {
             in_query(self.vocabulary, self.bytes, text, &mut self.secrets);
         } else {
@@ -280,9 +385,19 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn read_attribute(&mut self, attribute: &Attribute, row: Option<&mut Row>, value: Slice, entry: Option<&Entry>) -> Result<()> {
+    fn read_attribute(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        value: Slice,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
         let mut read = Value::default();
-        read_value(&mut Cursor::over(self.bytes, value), deeper(attribute.room, value.at as usize)?, &mut read)?;
+        read_value(
+            &mut Cursor::over(self.bytes, value),
+            deeper(attribute.room, value.at as usize)?,
+            &mut read,
+        )?;
         self.note_secrets(attribute, entry)?;
         self.feed(attribute, row, read, entry);
         Ok(())
@@ -290,32 +405,74 @@ impl<'a> Decoder<'a> {
 
     /// One whose fields are overlong, in another order, doubled or followed by unknown ones.
     #[cold]
-    fn odd_attribute(&mut self, body: Slice, room: u32, place: Place, row: Option<&mut Row>) -> Result<()> {
+    fn odd_attribute(
+        &mut self,
+        body: Slice,
+        room: u32,
+        place: Place,
+        row: Option<&mut Row>,
+    ) -> Result<()> {
         let (key, value) = read_key_value(&mut Cursor::over(self.bytes, body), room)?;
         let entry = self.vocabulary.keys.find(key.of(self.bytes));
-        let attribute = Attribute { body, room, place, key };
+        let attribute = Attribute {
+            body,
+            room,
+            place,
+            key,
+        };
         self.note_secrets(&attribute, entry)?;
         self.feed(&attribute, row, value, entry);
         Ok(())
     }
 
     fn note_secrets(&mut self, attribute: &Attribute, entry: Option<&Entry>) -> Result<()> {
-        let Some(secrecy) = entry.and_then(|entry| entry.secrecy) else { return Ok(()) };
+        let Some(secrecy) = entry.and_then(|entry| entry.secrecy) else {
+            return Ok(());
+        };
         let body = Cursor::over(self.bytes, attribute.body);
         match secrecy {
-            Secrecy::Whole(key) => find_whole(self.bytes, body, attribute.room, key, &mut self.secrets),
-            Secrecy::Query => find_queries(self.vocabulary, self.bytes, body, attribute.room, &mut self.secrets),
+            Secrecy::Whole(key) => {
+                find_whole(self.bytes, body, attribute.room, key, &mut self.secrets)
+            }
+            Secrecy::Query => find_queries(
+                self.vocabulary,
+                self.bytes,
+                body,
+                attribute.room,
+                &mut self.secrets,
+            ),
         }
     }
 
     #[inline(always)]
-    fn feed(&mut self, attribute: &Attribute, row: Option<&mut Row>, value: Value, entry: Option<&Entry>) {
+    fn feed(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        value: Value,
+        entry: Option<&Entry>,
+    ) {
         let Some(row) = row else { return };
-        count(self.vocabulary, self.bytes, attribute.place, attribute.key, row);
+        count(
+            self.vocabulary,
+            self.bytes,
+            attribute.place,
+            attribute.key,
+            row,
+        );
         let Some(entry) = entry else { return };
-        let uses = if attribute.place == Place::Span { &entry.on_span } else { &entry.on_resource };
-        let mut source =
-            Source { vocabulary: self.vocabulary, bytes: self.bytes, made: &mut self.made, body: attribute.body, value: &value };
+        let uses = if attribute.place == Place::Span {
+            &entry.on_span
+        } else {
+            &entry.on_resource
+        };
+        let mut source = Source {
+            vocabulary: self.vocabulary,
+            bytes: self.bytes,
+            made: &mut self.made,
+            body: attribute.body,
+            value: &value,
+        };
         for wanted in uses {
             row.offer(wanted, &mut source);
         }
@@ -337,7 +494,11 @@ fn count(vocabulary: &Vocabulary, bytes: &[u8], place: Place, key: Slice, row: &
     row.attributes = row.attributes.saturating_add(1);
     let reserved = &vocabulary.reserved;
     let name = key.of(bytes);
-    if place == Place::Span && !reserved.is_empty() && name.first() == reserved.first() && name.starts_with(reserved) {
+    if place == Place::Span
+        && !reserved.is_empty()
+        && name.first() == reserved.first()
+        && name.starts_with(reserved)
+    {
         row.record.marks |= RESERVED;
     }
 }
@@ -359,7 +520,10 @@ fn id<const N: usize>(bytes: &[u8], slice: Slice) -> [u8; N] {
 /// `GET /orders/{id}` to `/orders/{id}`.
 fn route_in_name(bytes: &[u8], name: Slice) -> Slice {
     let content = name.of(bytes);
-    let method = content.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let method = content
+        .iter()
+        .take_while(|byte| byte.is_ascii_uppercase())
+        .count();
     match content.get(method..) {
         Some([b' ', _, ..]) if method > 0 => Slice::new(name.at as usize + method + 1, name.end()),
         _ => Slice::default(),

@@ -22,7 +22,11 @@ pub(crate) struct Row {
 
 impl Default for Row {
     fn default() -> Self {
-        Self { record: Record::default(), attributes: 0, ranks: [UNSET; COLUMNS] }
+        Self {
+            record: Record::default(),
+            attributes: 0,
+            ranks: [UNSET; COLUMNS],
+        }
     }
 }
 
@@ -40,13 +44,19 @@ impl Row {
     /// Gives an attribute to a column that it feeds.
     #[inline]
     pub fn offer(&mut self, wanted: &Use, source: &mut Source<'_, '_>) {
-        let Some(rank) = self.ranks.get_mut(wanted.column.index()) else { return };
+        let Some(rank) = self.ranks.get_mut(wanted.column.index()) else {
+            return;
+        };
         if *rank <= wanted.rank {
             return;
         }
         let taken = match wanted.column {
-            Column::Text(column) => source.read_text(wanted.reading).map(|slice| *self.record.text_mut(column) = slice),
-            Column::Number(column) => source.read_number(wanted.reading).map(|value| *number_mut(&mut self.record, column) = value),
+            Column::Text(column) => source
+                .read_text(wanted.reading)
+                .map(|slice| *self.record.text_mut(column) = slice),
+            Column::Number(column) => source
+                .read_number(wanted.reading)
+                .map(|value| *number_mut(&mut self.record, column) = value),
             Column::Mark(mark) => source.value.is_set().then(|| self.record.marks |= mark),
         };
         if taken.is_some() {
@@ -80,7 +90,10 @@ impl Row {
     /// Whether it has more or longer attributes than is analysed.
     pub fn is_over(&self, vocabulary: &Vocabulary) -> bool {
         let limits = vocabulary.limits;
-        self.attributes > limits.attributes || Text::ALL.iter().any(|&column| self.record.text(column).len > limits.text)
+        self.attributes > limits.attributes
+            || Text::ALL
+                .iter()
+                .any(|&column| self.record.text(column).len > limits.text)
     }
 }
 
@@ -98,11 +111,16 @@ impl Source<'_, '_> {
     fn read_text(&mut self, reading: Reading) -> Option<Slice> {
         let whole = match (reading, *self.value) {
             (Reading::Constant(slice), value) => {
-                return value.is_set().then(|| Slice { at: slice.at + self.bytes.len() as u32, ..slice });
+                return value.is_set().then(|| Slice {
+                    at: slice.at + self.bytes.len() as u32,
+                    ..slice
+                });
             }
             (Reading::Joined, Value::List { count: 2.., .. }) => self.joined(),
             (Reading::Last, Value::List { last, .. }) => self.scalar_text(last)?,
-            (Reading::First | Reading::Joined, Value::List { first, .. }) => self.scalar_text(first)?,
+            (Reading::First | Reading::Joined, Value::List { first, .. }) => {
+                self.scalar_text(first)?
+            }
             (_, Value::List { .. }) => return None,
             (_, Value::Scalar(scalar)) => self.scalar_text(scalar)?,
         };
@@ -120,7 +138,9 @@ impl Source<'_, '_> {
         };
         let at = whole.at as usize;
         let slice = Slice::new(at + range.start, at + range.end);
-        let missing = self.vocabulary.is_missing(content.get(range).unwrap_or_default());
+        let missing = self
+            .vocabulary
+            .is_missing(content.get(range).unwrap_or_default());
         (!missing).then_some(slice)
     }
 
@@ -148,7 +168,11 @@ impl Source<'_, '_> {
 
     #[inline]
     fn scalar_text(&mut self, scalar: Scalar) -> Option<Slice> {
-        if let Scalar::Text(slice) = scalar { Some(slice) } else { self.made_text(scalar) }
+        if let Scalar::Text(slice) = scalar {
+            Some(slice)
+        } else {
+            self.made_text(scalar)
+        }
     }
 
     /// Whole numbers and truth values have a text too: user ids are often sent as integers.
@@ -201,7 +225,15 @@ fn list_texts(mut body: Cursor<'_>, texts: &mut Vec<Slice>) -> Result<()> {
                     match value.tag()? {
                         tags::ARRAY => elements(value.message()?, texts)?,
                         tag => {
-                            let known = [tags::STRING, tags::BOOL, tags::INT, tags::DOUBLE, tags::MAP, tags::BYTES, tags::INDEX];
+                            let known = [
+                                tags::STRING,
+                                tags::BOOL,
+                                tags::INT,
+                                tags::DOUBLE,
+                                tags::MAP,
+                                tags::BYTES,
+                                tags::INDEX,
+                            ];
                             if known.contains(&tag) {
                                 texts.clear();
                             }
@@ -241,7 +273,11 @@ pub(crate) struct Memo<'a> {
 
 impl<'a> Memo<'a> {
     pub fn new(bytes: &'a [u8], hasher: &'a Hasher) -> Self {
-        Self { bytes, hasher, slots: [(Slice::default(), 0); 64] }
+        Self {
+            bytes,
+            hasher,
+            slots: [(Slice::default(), 0); 64],
+        }
     }
 
     /// The id of a text; 0 when it is empty.
@@ -251,7 +287,9 @@ impl<'a> Memo<'a> {
             return 0;
         }
         let content = text(self.bytes, made, slice);
-        let Some(slot) = self.slots.get_mut((keys::hash(content) >> 58) as usize) else { return self.hasher.text(content) };
+        let Some(slot) = self.slots.get_mut((keys::hash(content) >> 58) as usize) else {
+            return self.hasher.text(content);
+        };
         if slot.0 != slice && text(self.bytes, made, slot.0) != content {
             *slot = (slice, self.hasher.text(content));
         }

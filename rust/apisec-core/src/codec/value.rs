@@ -21,7 +21,11 @@ pub(crate) enum Scalar {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
     Scalar(Scalar),
-    List { first: Scalar, last: Scalar, count: u32 },
+    List {
+        first: Scalar,
+        last: Scalar,
+        count: u32,
+    },
 }
 
 impl Default for Value {
@@ -86,13 +90,21 @@ pub(crate) fn read_value(cursor: &mut Cursor<'_>, room: u32, value: &mut Value) 
 
 fn read_list(cursor: &mut Cursor<'_>, room: u32, value: &mut Value) -> Result<()> {
     if !matches!(value, Value::List { .. }) {
-        *value = Value::List { first: Scalar::Missing, last: Scalar::Missing, count: 0 };
+        *value = Value::List {
+            first: Scalar::Missing,
+            last: Scalar::Missing,
+            count: 0,
+        };
     }
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::VALUES => {
                 let mut element = Value::default();
-                read_value(&mut cursor.message()?, deeper(room, cursor.at())?, &mut element)?;
+                read_value(
+                    &mut cursor.message()?,
+                    deeper(room, cursor.at())?,
+                    &mut element,
+                )?;
                 value.append(element.scalar());
             }
             tag => cursor.skip(tag, room)?,
@@ -126,9 +138,18 @@ pub(crate) fn plain(bytes: &[u8], body: Slice) -> Option<(Slice, Slice)> {
     if u32::from(tag) != tags::VALUE {
         return None;
     }
-    let key = Slice { at: body.at + 2, len: u32::from(key_len) };
+    let key = Slice {
+        at: body.at + 2,
+        len: u32::from(key_len),
+    };
     if value_len < 0x80 && rest.len() == 2 + value_len as usize {
-        return Some((key, Slice { at: key.at + key.len + 2, len: u32::from(value_len) }));
+        return Some((
+            key,
+            Slice {
+                at: key.at + key.len + 2,
+                len: u32::from(value_len),
+            },
+        ));
     }
     let mut cursor = Cursor::over(bytes, Slice::new(key.end() + 1, body.end()));
     let value = cursor.slice().ok()?;
@@ -140,7 +161,10 @@ pub(crate) fn plain(bytes: &[u8], body: Slice) -> Option<(Slice, Slice)> {
 pub(crate) fn plain_text(bytes: &[u8], value: Slice) -> Option<Slice> {
     let (&[tag, len], rest) = value.of(bytes).split_first_chunk::<2>()?;
     let sound = u32::from(tag) == tags::STRING && len < 0x80 && rest.len() == len as usize;
-    sound.then_some(Slice { at: value.at + 2, len: u32::from(len) })
+    sound.then_some(Slice {
+        at: value.at + 2,
+        len: u32::from(len),
+    })
 }
 
 /// Whether an `AnyValue` is one short integer or truth value and nothing else.
@@ -148,7 +172,9 @@ pub(crate) fn plain_text(bytes: &[u8], value: Slice) -> Option<Slice> {
 pub(crate) fn is_plain_int(bytes: &[u8], value: Slice) -> bool {
     match *value.of(bytes) {
         [tag, int] => int < 0x80 && matches!(u32::from(tag), tags::INT | tags::BOOL),
-        [tag, high, int] => high >= 0x80 && int < 0x80 && matches!(u32::from(tag), tags::INT | tags::BOOL),
+        [tag, high, int] => {
+            high >= 0x80 && int < 0x80 && matches!(u32::from(tag), tags::INT | tags::BOOL)
+        }
         _ => false,
     }
 }
@@ -161,7 +187,11 @@ pub(crate) fn read_key_value(cursor: &mut Cursor<'_>, room: u32) -> Result<(Slic
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::KEY => key = cursor.slice()?,
-            tags::VALUE => read_value(&mut cursor.message()?, deeper(room, cursor.at())?, &mut value)?,
+            tags::VALUE => read_value(
+                &mut cursor.message()?,
+                deeper(room, cursor.at())?,
+                &mut value,
+            )?,
             tag => cursor.skip(tag, room)?,
         }
     }
@@ -169,7 +199,11 @@ pub(crate) fn read_key_value(cursor: &mut Cursor<'_>, room: u32) -> Result<(Slic
 }
 
 /// Calls `visit` with every text and bytes value below an `AnyValue` body already found sound, nested ones too.
-pub(crate) fn visit_texts(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
+pub(crate) fn visit_texts(
+    cursor: &mut Cursor<'_>,
+    room: u32,
+    visit: &mut dyn FnMut(Slice),
+) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::STRING | tags::BYTES => visit(cursor.slice()?),
@@ -194,7 +228,9 @@ fn visit_list(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) 
 fn visit_map(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
-            tags::VALUES => visit_key_value(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?,
+            tags::VALUES => {
+                visit_key_value(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?
+            }
             tag => cursor.skip(tag, room)?,
         }
     }
@@ -202,7 +238,11 @@ fn visit_map(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -
 }
 
 /// As [`visit_texts`], for the values of a `KeyValue` body; also those that a later value replaces.
-pub(crate) fn visit_key_value(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
+pub(crate) fn visit_key_value(
+    cursor: &mut Cursor<'_>,
+    room: u32,
+    visit: &mut dyn FnMut(Slice),
+) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::VALUE => visit_texts(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 import urllib.parse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -41,12 +42,29 @@ HASHED = {
 
 NUMBERS = ("status", "request_size", "response_size")
 TEXTS = (
-    *("service", "namespace", "environment", "version", "method", "scheme", "host", "path", "query", "route", "rpc"),
-    *("client", "peer", "forwarded", "agent", "user", "session", "credential", "role", "error"),
+    *("service", "namespace", "environment", "version", "method", "scheme", "host", "path", "query", "route", "rpc", "client", "peer"),
+    *("forwarded", "agent", "user", "session", "credential", "role", "error"),
 )
 RESERVED, HTTP = 1, 4
 
-GRPC = {0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 405, 13: 500, 14: 503, 15: 500}
+GRPC = {
+    0: 200,
+    1: 499,
+    2: 500,
+    3: 400,
+    4: 504,
+    5: 404,
+    6: 409,
+    7: 403,
+    8: 429,
+    9: 400,
+    10: 409,
+    11: 400,
+    12: 405,
+    13: 500,
+    14: 503,
+    15: 500,
+}
 GRPC[16] = 401
 GRPC_NAMES = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED"),
@@ -61,18 +79,13 @@ def _tolerant() -> Any:
     for module in (common_pb2, resource_pb2, trace_pb2, trace_service_pb2):
         file = descriptor_pb2.FileDescriptorProto()
         module.DESCRIPTOR.CopyToProto(file)
-        _loosen(file.message_type)
+        for message in file.message_type:
+            for declared in message.field:
+                if declared.type == declared.TYPE_STRING:
+                    declared.type = declared.TYPE_BYTES
         pool.Add(file)
     name = trace_service_pb2.ExportTraceServiceRequest.DESCRIPTOR.full_name
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
-
-
-def _loosen(messages: Iterable[descriptor_pb2.DescriptorProto]) -> None:
-    for message in messages:
-        _loosen(message.nested_type)
-        for declared in message.field:
-            if declared.type == declared.TYPE_STRING:
-                declared.type = declared.TYPE_BYTES
 
 
 Request = _tolerant()
@@ -121,7 +134,7 @@ class Codec:
         for attribute in _all_attributes(message):
             key = attribute.key.decode(errors="replace")
             if key in self.spec["secret_headers"]:
-                _change_texts(attribute.value, lambda text, key=key: _overwrite(text, key, counts))
+                _change_texts(attribute.value, partial(_overwrite, name=key, counts=counts))
             elif key in self.spec["query_carriers"]:
                 _change_texts(attribute.value, lambda text: self._redact_query(text, counts))
         return counts
@@ -187,7 +200,8 @@ class Codec:
         if reading.startswith("constant:"):
             return reading.removeprefix("constant:").encode() if plain is not None else None
         text = _text(plain, reading, self.limits["text"])
-        part = PARTS.get(reading, lambda text: text)(text) if text is not None else None
+        take = PARTS.get(reading)
+        part = take(text) if take is not None and text is not None else text
         return None if part is None or self._is_missing(part) else part
 
     def _is_missing(self, text: bytes) -> bool:
