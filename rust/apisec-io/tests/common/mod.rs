@@ -13,6 +13,7 @@ use std::{
 };
 
 use apisec_io::{
+    compress::Encoding,
     config::{ExporterConfig, IoConfig, ServerConfig},
     export::Exporter,
     admit::Route,
@@ -143,6 +144,8 @@ pub struct Seen {
     pub bytes: Bytes,
     pub headers: Vec<(String, String)>,
     pub json: bool,
+    pub wire: Bytes,
+    pub encoding: Encoding,
 }
 
 pub type Rule = Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
@@ -181,6 +184,8 @@ fn seen_of(request: &Request) -> Seen {
         bytes: request.forward().unwrap().0,
         headers: request.headers.iter().map(text).collect(),
         json: request.original.json,
+        wire: request.original.bytes.clone(),
+        encoding: request.original.encoding,
     }
 }
 
