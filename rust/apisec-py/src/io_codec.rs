@@ -1,87 +1,89 @@
-//! The codec that the transport is given: traces are counted, logs and metrics pass as they are.
+//! The codec that the transport is given: traces are decoded where they arrive, logs and metrics pass as they are.
 
 use std::{any::Any, sync::Arc};
 
+use apisec_core::codec::{self, Member, Vocabulary};
+use apisec_core::error::{Error, What};
+use apisec_core::hash::Hasher;
 use apisec_io::{
     otlp::Signal,
     reply::{Reason, Refusal},
-    request::{Codec, Opaque, Prepared, Received},
+    request::{Codec, Opaque, Prepared, Received, Request},
 };
 use bytes::Bytes;
 
-/// A body with its number of spans.
-struct Counted {
-    bytes: Bytes,
-    spans: u32,
+/// Spans of one request, at most.
+pub const MAX_SPANS: u32 = 131_072;
+
+/// A decoded request of spans, and whether it came as JSON.
+struct Decoded {
+    member: Member,
+    json: bool,
 }
 
-impl Prepared for Counted {
+impl Prepared for Decoded {
     fn spans(&self) -> u32 {
-        self.spans
+        self.member.spans
     }
     fn forward(&self) -> Bytes {
-        self.bytes.clone()
+        self.member.forward()
     }
     fn unchanged(&self) -> bool {
-        true
+        !self.json && self.member.secrets.is_empty()
     }
     fn any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
     }
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0u64;
-    for shift in 0..10 {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f).checked_shl(shift * 7)?;
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
+fn refusal(error: Error) -> Refusal {
+    let reason = if matches!(error.what, What::Spans(_)) {
+        Reason::TooManySpans
+    } else {
+        Reason::Malformed
+    };
+    Refusal::new(reason, error.to_string())
 }
 
-/// Fields `path[0]` within fields `path[1]`, and so on; None when the framing is broken.
-fn count(mut bytes: &[u8], path: &[u64]) -> Option<u32> {
-    let Some((&wanted, deeper)) = path.split_first() else { return Some(1) };
-    let mut found = 0;
-    while !bytes.is_empty() {
-        let tag = varint(&mut bytes)?;
-        let len = match tag & 7 {
-            0 => {
-                varint(&mut bytes)?;
-                continue;
-            }
-            1 => 8,
-            2 => usize::try_from(varint(&mut bytes)?).ok()?,
-            5 => 4,
-            _ => return None,
-        };
-        let (value, rest) = bytes.split_at_checked(len)?;
-        bytes = rest;
-        if tag >> 3 == wanted && tag & 7 == 2 {
-            found += count(value, deeper)?;
-        }
-    }
-    Some(found)
-}
-
-const MOST: u32 = 131_072;
-
-fn prepare(received: Received) -> Result<Box<dyn Prepared>, Refusal> {
-    if received.signal != Signal::Traces || received.json {
+fn prepare(
+    received: Received,
+    vocabulary: &Vocabulary,
+    hasher: &Hasher,
+) -> Result<Box<dyn Prepared>, Refusal> {
+    if received.signal != Signal::Traces {
         return Ok(Box::new(Opaque(received.bytes)));
     }
-    let spans = count(&received.bytes, &[1, 2, 2]).ok_or_else(|| Refusal::new(Reason::Malformed, "malformed request"))?;
-    if spans > MOST {
-        return Err(Refusal::new(Reason::TooManySpans, format!("{spans} spans in one request; at most {MOST}")));
-    }
-    Ok(Box::new(Counted { bytes: received.bytes, spans }))
+    let json = received.json;
+    let bytes = if json {
+        codec::json::transcode(&received.bytes)
+            .map_err(refusal)?
+            .into()
+    } else {
+        received.bytes
+    };
+    let member = codec::decode(bytes, vocabulary, hasher, MAX_SPANS).map_err(refusal)?;
+    Ok(Box::new(Decoded { member, json }))
 }
 
-/// The codec.
-pub fn codec() -> Codec {
-    Codec { prepare: Arc::new(prepare), split: Arc::new(|_, bytes, _, _| vec![(bytes.clone(), 0)]) }
+/// Spans are cut by the codec; what is no spans leaves whole.
+fn split(signal: Signal, bytes: &Bytes, max_spans: u32, max_bytes: usize) -> Vec<(Bytes, u32)> {
+    let whole = || vec![(bytes.clone(), 0)];
+    if signal != Signal::Traces {
+        return whole();
+    }
+    codec::split(bytes, max_spans, max_bytes).map_or_else(|_| whole(), |parts| parts)
+}
+
+/// The codec of a vocabulary.
+pub fn codec(vocabulary: Arc<Vocabulary>, hasher: Arc<Hasher>) -> Codec {
+    Codec {
+        prepare: Arc::new(move |received| prepare(received, &vocabulary, &hasher)),
+        split: Arc::new(split),
+    }
+}
+
+/// The decoded spans of a request, once, and whether they came as JSON.
+pub fn take(request: &Request) -> Option<(Member, bool)> {
+    let decoded = request.take()?.any().downcast::<Decoded>().ok()?;
+    Some((decoded.member, decoded.json))
 }

@@ -3,9 +3,12 @@
 use pyo3::prelude::*;
 
 mod batch;
+mod detach;
+mod errors;
 mod io;
 mod plan;
 mod rows;
+mod views;
 
 #[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,8 +1,136 @@
-//! Stub.
+//! The processors `requests`, `endpoints` and `sessions`: settings and state, one call a batch.
 
+use crate::batch::{SpanBatch, Vocabulary};
+use crate::detach::detached;
+use apisec_core::rows::{endpoints, requests, sessions};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Adds this file's classes and functions to the module.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+/// Locks; a panic inside was already turned into an error and the state is still whole rows.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(settings: &'a str) -> PyResult<T> {
+    serde_json::from_str(settings).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// Which rows are requests, when they count, where they came from.
+#[pyclass(frozen, module = "apisec_otel._native")]
+pub struct Requests(Mutex<requests::Requests>);
+
+#[pymethods]
+impl Requests {
+    #[new]
+    fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
+        let made = requests::Requests::new(&parse(settings)?, (*vocabulary.hasher).clone());
+        Ok(Self(Mutex::new(made.map_err(PyValueError::new_err)?)))
+    }
+
+    #[pyo3(signature = (batch, received=None))]
+    fn process(&self, py: Python<'_>, batch: &SpanBatch, received: Option<i64>) -> PyResult<()> {
+        detached(py, || {
+            batch.with_mut(|batch| lock(&self.0).process(batch, received))
+        })
+    }
+
+    fn remember(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
+        detached(py, || batch.with_mut(|batch| lock(&self.0).remember(batch)))
+    }
+
+    fn now(&self) -> i64 {
+        lock(&self.0).now()
+    }
+
+    fn idle(&self, until: i64) {
+        lock(&self.0).idle(until);
+    }
+
+    fn restart(&self) {
+        lock(&self.0).restart();
+    }
+
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let state = lock(&self.0);
+        let counts = PyDict::new(py);
+        counts.set_item("requests", state.counts.requests)?;
+        counts.set_item("repeats", state.counts.repeats)?;
+        counts.set_item("repeated_ids", state.counts.repeated_ids)?;
+        counts.set_item("late", state.counts.late)?;
+        counts.set_item("bytes", state.bytes())?;
+        Ok(counts)
+    }
+}
+
+/// Which endpoint a request hit.
+#[pyclass(frozen, module = "apisec_otel._native")]
+pub struct Endpoints(Mutex<endpoints::Endpoints>);
+
+#[pymethods]
+impl Endpoints {
+    #[new]
+    fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
+        Ok(Self(Mutex::new(endpoints::Endpoints::new(
+            parse(settings)?,
+            (*vocabulary.hasher).clone(),
+        ))))
+    }
+
+    fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
+        detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
+    }
+
+    fn name(&self, endpoint: u64) -> Option<String> {
+        lock(&self.0).name(endpoint).map(str::to_owned)
+    }
+
+    fn overflow(&self) -> u64 {
+        lock(&self.0).overflow
+    }
+
+    fn __len__(&self) -> usize {
+        lock(&self.0).len()
+    }
+}
+
+/// Who asked and in which session.
+#[pyclass(frozen, module = "apisec_otel._native")]
+pub struct Sessions(Mutex<sessions::Sessions>);
+
+#[pymethods]
+impl Sessions {
+    #[new]
+    fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
+        Ok(Self(Mutex::new(sessions::Sessions::new(
+            parse(settings)?,
+            (*vocabulary.hasher).clone(),
+        ))))
+    }
+
+    fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
+        detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
+    }
+
+    fn restart(&self) {
+        lock(&self.0).restart();
+    }
+
+    fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let metrics = lock(&self.0).metrics();
+        let counts = PyDict::new(py);
+        counts.set_item("entries", metrics.entries)?;
+        counts.set_item("bytes", metrics.bytes)?;
+        counts.set_item("evicted", metrics.evicted)?;
+        counts.set_item("expired", metrics.expired)?;
+        Ok(counts)
+    }
+}
+
+/// Adds this file's classes to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Requests>()?;
+    module.add_class::<Endpoints>()?;
+    module.add_class::<Sessions>()
 }

@@ -1,0 +1,1 @@
+"""Spans as rows: decoding, columns, encoding."""

@@ -1,1 +1,298 @@
-//! kernels
+//! Kernels: what remembers. A kernel keeps a few words in an entry of a keyed table, and zero words are its beginning.
+//!
+//! No clock, no randomness, no allocation outside the spill; a step never fails, what can fail fails in `build`.
+//! A new tally is one file here and one line in `kernels!`.
+
+pub mod baseline;
+pub mod window;
+
+use serde_json::{Map, Value};
+
+pub use crate::table::Spill;
+use crate::table::{NONE, Table};
+pub use window::Moment;
+
+/// Rows of one call at most.
+pub const PIECE: usize = 512;
+
+/// The kinds of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// f64, NaN is missing.
+    Number,
+    /// i8: 1 true, -1 false, 0 unknown.
+    Logic,
+    /// u64, 0 is missing.
+    Id,
+}
+
+/// A kernel's settings as the plan gives them.
+pub struct Settings<'a>(pub &'a Map<String, Value>);
+
+impl Settings<'_> {
+    /// A whole number between two bounds.
+    ///
+    /// # Errors
+    /// A sentence that names the setting.
+    pub fn integer(&self, name: &str, least: i64, most: i64) -> Result<i64, String> {
+        match self.0.get(name).and_then(Value::as_i64) {
+            Some(value) if (least..=most).contains(&value) => Ok(value),
+            _ => Err(format!(
+                "setting `{name}` must be a whole number from {least} to {most}"
+            )),
+        }
+    }
+
+    /// A finite number, or what is usual when it is not given.
+    ///
+    /// # Errors
+    /// A sentence that names the setting.
+    pub fn number(&self, name: &str, usual: Option<f64>) -> Result<f64, String> {
+        let given = match self.0.get(name) {
+            None | Some(Value::Null) => usual,
+            Some(value) => value.as_f64(),
+        };
+        given
+            .filter(|value| value.is_finite())
+            .ok_or_else(|| format!("setting `{name}` must be a number"))
+    }
+}
+
+/// A value a tally takes from its row.
+pub trait Operand: Copy + 'static {
+    /// Its kind; none when the tally takes nothing but the row.
+    const KIND: Option<Kind>;
+    /// Whether the row has it.
+    fn is_known(self) -> bool;
+    /// The column it is read from.
+    fn column<'a>(columns: &Operands<'a>) -> &'a [Self];
+}
+
+/// The column of an operand.
+#[derive(Clone, Copy)]
+pub enum Operands<'a> {
+    /// The row itself.
+    Row,
+    /// Numbers.
+    Number(&'a [f64]),
+    /// Conditions.
+    Logic(&'a [i8]),
+    /// Ids.
+    Id(&'a [u64]),
+}
+
+macro_rules! operand {
+    ($type:ty, $kind:expr, $pattern:pat => $column:expr, $value:ident => $known:expr) => {
+        impl Operand for $type {
+            const KIND: Option<Kind> = $kind;
+            #[inline]
+            fn is_known(self) -> bool {
+                let $value = self;
+                $known
+            }
+            fn column<'a>(columns: &Operands<'a>) -> &'a [Self] {
+                match *columns {
+                    $pattern => $column,
+                    _ => &[],
+                }
+            }
+        }
+    };
+}
+
+operand!((), None, Operands::Row => &[(); PIECE], _row => true);
+operand!(f64, Some(Kind::Number), Operands::Number(column) => column, value => !value.is_nan());
+operand!(i8, Some(Kind::Logic), Operands::Logic(column) => column, value => value != 0);
+operand!(u64, Some(Kind::Id), Operands::Id(column) => column, value => value != 0);
+
+/// A kernel that answers with the row counted.
+pub trait Tally: Sized {
+    /// What it takes from a row.
+    type Operand: Operand;
+    /// What the declaration calls it; empty when it takes nothing.
+    const OPERAND: &'static str;
+    /// Words it keeps in an entry.
+    const CELLS: usize;
+    /// Whether its first cell is a handle into the spill.
+    const SPILLS: bool = false;
+
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// A sentence that names the setting.
+    fn build(settings: &Settings<'_>) -> Result<Self, String>;
+    /// What the kernel needs of a row's time; `before` is that of the row before.
+    fn moment(&self, time: i64, before: Moment) -> Moment;
+    /// Counts a row.
+    fn count(&self, cells: &mut [u64], spill: &mut Spill, now: Moment, operand: Self::Operand);
+    /// Answers as of now and changes nothing; of zero cells the answer is 0.
+    fn answer(&self, cells: &[u64], spill: &Spill, now: Moment) -> f64;
+}
+
+/// The rows of one call, column by column, all of one length.
+pub struct Piece<'a> {
+    /// Number of the first row since the plan began.
+    pub row: u64,
+    /// Stream time, ns, not decreasing.
+    pub times: &'a [i64],
+    /// Rows that are asked and never counted.
+    pub late: &'a [bool],
+}
+
+/// What one tally reads and where its entries are.
+pub struct Call<'a> {
+    /// Keys.
+    pub by: &'a [u64],
+    /// Rows to remember.
+    pub counted: &'a [i8],
+    /// The operand.
+    pub operands: Operands<'a>,
+    /// Rows that want the answer.
+    pub asked: &'a [bool],
+    /// First cell of the kernel in an entry.
+    pub cell: usize,
+}
+
+/// Counts and answers a piece, row after row.
+fn run<K: Tally>(
+    kernel: &K,
+    piece: &Piece<'_>,
+    call: &Call<'_>,
+    table: &mut Table,
+    slots: &mut [u32],
+    out: &mut [f64],
+) {
+    let operands = K::Operand::column(&call.operands);
+    let cells = call.cell..call.cell + K::CELLS;
+    let mut moment = Moment::default();
+    let length = piece.times.len().min(operands.len());
+    for at in 0..length {
+        let (key, operand) = (call.by[at], operands[at]);
+        let counts = call.counted[at] > 0 && !piece.late[at] && operand.is_known();
+        out[at] = f64::NAN;
+        if key == 0 || !(counts || call.asked[at]) {
+            continue;
+        }
+        moment = kernel.moment(piece.times[at], moment);
+        if counts {
+            let slot = table.visit(key, slots[at], piece.row + at as u64, moment.time);
+            slots[at] = slot;
+            let (all, spill) = table.parts(slot);
+            kernel.count(&mut all[cells.clone()], spill, moment, operand);
+            if K::SPILLS {
+                table.charge(slot);
+            }
+        }
+        if call.asked[at] {
+            out[at] = answer(kernel, key, &mut slots[at], &cells, table, moment);
+        }
+    }
+}
+
+/// An entry may have been made by an earlier row of the piece, after the slots were looked up.
+#[inline]
+fn answer<K: Tally>(
+    kernel: &K,
+    key: u64,
+    slot: &mut u32,
+    cells: &std::ops::Range<usize>,
+    table: &Table,
+    now: Moment,
+) -> f64 {
+    if *slot == NONE && table.has_grown() {
+        *slot = table.find(key);
+    }
+    if *slot == NONE {
+        0.0
+    } else {
+        kernel.answer(&table.cells(*slot)[cells.clone()], table.spill(), now)
+    }
+}
+
+/// What is published of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// Its name, which is the node's op.
+    pub name: &'static str,
+    /// What its operand is called, empty when it has none.
+    pub operand: &'static str,
+    /// The operand's kind.
+    pub kind: Option<Kind>,
+    /// Words in an entry.
+    pub cells: usize,
+    /// Whether its first cell is a handle.
+    pub spills: bool,
+}
+
+macro_rules! kernels {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        $(pub mod $module;)*
+
+        /// A tally of a plan.
+        #[derive(Clone, Copy, Debug)]
+        pub enum Kernel {
+            $(#[doc = concat!("`", stringify!($module), "`")] $name($module::$name)),*
+        }
+
+        /// Every tally.
+        pub const TALLIES: &[Declaration] = &[$(Declaration {
+            name: stringify!($module),
+            operand: <$module::$name as Tally>::OPERAND,
+            kind: <<$module::$name as Tally>::Operand as Operand>::KIND,
+            cells: <$module::$name as Tally>::CELLS,
+            spills: <$module::$name as Tally>::SPILLS,
+        }),*];
+
+        impl Kernel {
+            /// The kernel of a name.
+            ///
+            /// # Errors
+            /// A sentence that names the setting, or says that there is no such kernel.
+            pub fn build(name: &str, settings: &Settings<'_>) -> Result<Self, String> {
+                match name {
+                    $(stringify!($module) => $module::$name::build(settings).map(Self::$name),)*
+                    _ => Err("no such kernel".into()),
+                }
+            }
+
+            /// Words in an entry.
+            pub fn cells(&self) -> usize {
+                match self { $(Self::$name(_) => <$module::$name as Tally>::CELLS,)* }
+            }
+
+            /// Whether its first cell is a handle into the spill.
+            pub fn spills(&self) -> bool {
+                match self { $(Self::$name(_) => <$module::$name as Tally>::SPILLS,)* }
+            }
+
+            /// Counts and answers a piece.
+            pub fn run(&self, piece: &Piece<'_>, call: &Call<'_>, table: &mut Table, slots: &mut [u32], out: &mut [f64]) {
+                match self {
+                    $(Self::$name(kernel) => run(kernel, piece, call, table, slots, out),)*
+                }
+            }
+        }
+
+        #[cfg(test)]
+        mod generated {
+            $(mod $module {
+                type Tested = super::super::$module::$name;
+                #[test] fn any_cut_answers_alike() { crate::kernels::laws::any_cut::<Tested>(); }
+                #[test] fn cells_are_the_whole_state() { crate::kernels::laws::whole_state::<Tested>(); }
+                #[test] fn zero_cells_are_the_beginning() { crate::kernels::laws::zero_is_fresh::<Tested>(); }
+                #[test] fn other_keys_change_nothing() { crate::kernels::laws::other_keys::<Tested>(); }
+                #[test] fn masked_rows_count_alike() { crate::kernels::laws::masked::<Tested>(); }
+            })*
+        }
+    };
+}
+
+kernels! {
+    count::Count,
+    total::Total,
+    distinct::Distinct,
+    trw::Trw,
+}
+
+#[cfg(test)]
+mod laws;

@@ -1,1 +1,14 @@
-//! rows
+//! From decoded rows to requests, endpoints and sessions: the three steps between the codec and the plan.
+//!
+//! Each step fills the derived fields of the records of a batch, in row order, so that the answer never
+//! depends on how the stream is cut into batches.
+
+pub mod address;
+pub mod columns;
+pub mod endpoints;
+pub mod query;
+pub mod requests;
+pub mod retries;
+pub mod sessions;
+pub mod stream;
+pub mod template;

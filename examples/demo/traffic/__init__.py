@@ -1,0 +1,1 @@
+"""Simulated customers of the shop, and three attackers."""

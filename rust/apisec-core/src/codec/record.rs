@@ -1,0 +1,267 @@
+//! What is known of a kept span: one fixed record, a row of the numpy columns.
+
+use std::mem::{offset_of, size_of};
+
+pub use crate::wire::Slice;
+
+/// `Record::marks`: the span has a key with the reserved prefix.
+pub const RESERVED: u32 = 1;
+/// `Record::marks`: method or status is present.
+pub const HTTP: u32 = 4;
+
+/// Declares [`Record`] together with the table of its fields, so that numpy's dtype cannot differ from it.
+macro_rules! record {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $format:literal,)*) => {
+        /// One kept span. Missing: key 0, number NaN, flag 0, text of length 0.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug)]
+        #[allow(missing_docs)]
+        pub struct Record { $($(#[$doc])* pub $name: $type,)* }
+
+        /// Name, numpy format and offset of each field of [`Record`].
+        pub const RECORD_FIELDS: &[(&str, &str, usize)] = &[$((stringify!($name), $format, offset_of!(Record, $name)),)*];
+
+        const NO_PADDING: () = assert!(size_of::<Record>() == 0 $(+ size_of::<$type>())*);
+    };
+}
+
+record! {
+    trace_id: [u8; 16] = "16u1",
+    span_id: [u8; 8] = "8u1",
+    parent_id: [u8; 8] = "8u1",
+    /// Start, ns since 1970.
+    start: u64 = "<u8",
+    /// End, ns since 1970.
+    end: u64 = "<u8",
+    /// Row time, ns since 1970.
+    time: i64 = "<i8",
+    /// Stream time as of this row, ns since 1970.
+    stream: i64 = "<i8",
+    environment: u64 = "<u8",
+    service: u64 = "<u8",
+    version: u64 = "<u8",
+    method: u64 = "<u8",
+    scheme: u64 = "<u8",
+    host: u64 = "<u8",
+    path: u64 = "<u8",
+    query: u64 = "<u8",
+    route: u64 = "<u8",
+    endpoint: u64 = "<u8",
+    object_id: u64 = "<u8",
+    client: u64 = "<u8",
+    network: u64 = "<u8",
+    user_agent: u64 = "<u8",
+    credential: u64 = "<u8",
+    principal: u64 = "<u8",
+    session: u64 = "<u8",
+    role: u64 = "<u8",
+    error_type: u64 = "<u8",
+    status: f64 = "<f8",
+    /// Seconds.
+    duration: f64 = "<f8",
+    /// Bytes.
+    request_size: f64 = "<f8",
+    /// Bytes.
+    response_size: f64 = "<f8",
+    request: i8 = "i1",
+    succeeded: i8 = "i1",
+    denied: i8 = "i1",
+    not_found: i8 = "i1",
+    failed: i8 = "i1",
+    login: i8 = "i1",
+    login_failed: i8 = "i1",
+    authenticated: i8 = "i1",
+    probe: i8 = "i1",
+    late: i8 = "i1",
+    repeat: i8 = "i1",
+    spare: [i8; 5] = "5i1",
+    service_text: Slice = "2<u4",
+    namespace_text: Slice = "2<u4",
+    environment_text: Slice = "2<u4",
+    version_text: Slice = "2<u4",
+    method_text: Slice = "2<u4",
+    scheme_text: Slice = "2<u4",
+    host_text: Slice = "2<u4",
+    path_text: Slice = "2<u4",
+    query_text: Slice = "2<u4",
+    route_text: Slice = "2<u4",
+    rpc_text: Slice = "2<u4",
+    client_text: Slice = "2<u4",
+    peer_text: Slice = "2<u4",
+    forwarded_text: Slice = "2<u4",
+    agent_text: Slice = "2<u4",
+    principal_text: Slice = "2<u4",
+    session_text: Slice = "2<u4",
+    credential_text: Slice = "2<u4",
+    role_text: Slice = "2<u4",
+    error_text: Slice = "2<u4",
+    name_text: Slice = "2<u4",
+    scope_text: Slice = "2<u4",
+    /// Index of the member in its batch.
+    member: u32 = "<u4",
+    /// Offset of the span's body.
+    at: u32 = "<u4",
+    /// Offset behind the span's body.
+    end_at: u32 = "<u4",
+    /// Offset of the length prefix of the span.
+    span_prefix: u32 = "<u4",
+    /// Offset of the length prefix of its ScopeSpans.
+    scope_prefix: u32 = "<u4",
+    /// Offset of the length prefix of its ResourceSpans.
+    resource_prefix: u32 = "<u4",
+    /// `SpanKind` as sent.
+    kind: i32 = "<i4",
+    /// [`RESERVED`], [`HTTP`].
+    marks: u32 = "<u4",
+}
+
+const _: () = NO_PADDING;
+const _: () = assert!(size_of::<Record>().is_multiple_of(8));
+
+/// Names the text columns and their fields once.
+macro_rules! texts {
+    ($($variant:ident $name:literal $field:ident,)*) => {
+        /// A column whose value is a text of the request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        #[allow(missing_docs)]
+        pub enum Text { $($variant,)* }
+
+        impl Text {
+            /// All, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The column of this name, without `_text`.
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+
+        impl Record {
+            /// The slice of a text column.
+            #[inline]
+            pub fn text(&self, column: Text) -> Slice {
+                match column { $(Text::$variant => self.$field,)* }
+            }
+
+            /// The slice of a text column, to be set.
+            #[inline]
+            pub fn text_mut(&mut self, column: Text) -> &mut Slice {
+                match column { $(Text::$variant => &mut self.$field,)* }
+            }
+        }
+    };
+}
+
+texts! {
+    Service "service" service_text,
+    Namespace "namespace" namespace_text,
+    Environment "environment" environment_text,
+    Version "version" version_text,
+    Method "method" method_text,
+    Scheme "scheme" scheme_text,
+    Host "host" host_text,
+    Path "path" path_text,
+    Query "query" query_text,
+    Route "route" route_text,
+    Rpc "rpc" rpc_text,
+    Client "client" client_text,
+    Peer "peer" peer_text,
+    Forwarded "forwarded" forwarded_text,
+    Agent "agent" agent_text,
+    User "user" principal_text,
+    Session "session" session_text,
+    Credential "credential" credential_text,
+    Role "role" role_text,
+    Error "error" error_text,
+    Name "name" name_text,
+    Scope "scope" scope_text,
+}
+
+impl Record {
+    /// A request that was not observed before.
+    #[inline]
+    pub fn is_new_request(&self) -> bool {
+        self.request == 1 && self.repeat != 1
+    }
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        let none = Slice { at: 0, len: 0 };
+        Self {
+            trace_id: [0; 16],
+            span_id: [0; 8],
+            parent_id: [0; 8],
+            start: 0,
+            end: 0,
+            time: 0,
+            stream: 0,
+            environment: 0,
+            service: 0,
+            version: 0,
+            method: 0,
+            scheme: 0,
+            host: 0,
+            path: 0,
+            query: 0,
+            route: 0,
+            endpoint: 0,
+            object_id: 0,
+            client: 0,
+            network: 0,
+            user_agent: 0,
+            credential: 0,
+            principal: 0,
+            session: 0,
+            role: 0,
+            error_type: 0,
+            status: f64::NAN,
+            duration: f64::NAN,
+            request_size: f64::NAN,
+            response_size: f64::NAN,
+            request: 0,
+            succeeded: 0,
+            denied: 0,
+            not_found: 0,
+            failed: 0,
+            login: 0,
+            login_failed: 0,
+            authenticated: 0,
+            probe: 0,
+            late: 0,
+            repeat: 0,
+            spare: [0; 5],
+            service_text: none,
+            namespace_text: none,
+            environment_text: none,
+            version_text: none,
+            method_text: none,
+            scheme_text: none,
+            host_text: none,
+            path_text: none,
+            query_text: none,
+            route_text: none,
+            rpc_text: none,
+            client_text: none,
+            peer_text: none,
+            forwarded_text: none,
+            agent_text: none,
+            principal_text: none,
+            session_text: none,
+            credential_text: none,
+            role_text: none,
+            error_text: none,
+            name_text: none,
+            scope_text: none,
+            member: 0,
+            at: 0,
+            end_at: 0,
+            span_prefix: 0,
+            scope_prefix: 0,
+            resource_prefix: 0,
+            kind: 0,
+            marks: 0,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Flagged entities: who was raised teaches no baseline, from the next tick on and for a day.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+const DAY: i64 = 86_400 * 1_000_000_000;
+const MOST: usize = 65_536;
+
+/// Who is flagged until when.
+#[derive(Debug, Default)]
+pub struct Flags {
+    until: HashMap<u64, i64>,
+    line: VecDeque<(u64, i64)>,
+    raised: Vec<u64>,
+    waiting: HashSet<u64>,
+}
+
+impl Flags {
+    /// Notes an entity that was raised; it is flagged from the next tick.
+    pub fn raise(&mut self, entity: u64) {
+        if entity != 0 && self.waiting.insert(entity) {
+            self.raised.push(entity);
+        }
+    }
+
+    /// Whether an entity is flagged.
+    pub fn holds(&self, entity: u64) -> bool {
+        !self.until.is_empty() && self.until.contains_key(&entity)
+    }
+
+    /// Flags what was raised since the last tick and forgets what is over.
+    pub fn tick(&mut self, now: i64) {
+        let until = now.saturating_add(DAY);
+        for entity in self.raised.drain(..) {
+            self.until.insert(entity, until);
+            self.line.push_back((entity, until));
+        }
+        self.waiting.clear();
+        while let Some(&(entity, until)) = self.line.front() {
+            let over = until <= now || self.until.len() > MOST;
+            let extended = self.until.get(&entity) != Some(&until);
+            if !over && !extended {
+                break;
+            }
+            if !extended {
+                self.until.remove(&entity);
+            }
+            self.line.pop_front();
+        }
+        if self.line.len() > 2 * self.until.len() + 64 {
+            let kept = &self.until;
+            self.line
+                .retain(|(entity, until)| kept.get(entity) == Some(until));
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Nodes that remember: they look their keys up once a piece and table, count, and answer where asked.
+
+use super::columns::Arenas;
+use super::node::{Ask, Asked, Baseline, IdAt, Place, Tally};
+use crate::kernels::baseline::{self, Question};
+use crate::kernels::{Call, Operands, PIECE, Piece};
+use crate::table::{NONE, Table};
+
+/// A table with its key column and the slots of the piece's rows.
+#[derive(Debug)]
+pub struct Shared {
+    pub table: Table,
+    pub key: IdAt,
+    pub identity: String,
+    slots: Vec<u32>,
+    found: u64,
+}
+
+/// What waits for a window to close: (slot, number of its first row plus 1), in order of first row.
+#[derive(Debug, Default)]
+pub struct Line {
+    pub open: i64,
+    pub waiting: Vec<(u32, u64)>,
+    swept_at: usize,
+}
+
+/// All that is remembered.
+#[derive(Debug)]
+pub struct Keyed {
+    pub tables: Vec<Shared>,
+    pub lines: Vec<Line>,
+    asked: Vec<bool>,
+    pieces: u64,
+}
+
+/// How a piece is asked.
+pub struct Asking<'a> {
+    /// Answers are wanted of every row.
+    pub all: bool,
+    /// Rows that asked a baseline without support.
+    pub learning: &'a mut [bool],
+}
+
+impl Shared {
+    pub fn new(table: Table, key: IdAt, identity: String) -> Self {
+        Self {
+            table,
+            key,
+            identity,
+            slots: vec![NONE; PIECE],
+            found: 0,
+        }
+    }
+
+    fn find(&mut self, piece: u64, arenas: &Arenas, length: usize) {
+        if self.found != piece {
+            self.table
+                .find_all(&arenas.ids[self.key.0][..length], &mut self.slots);
+            self.found = piece;
+        }
+    }
+}
+
+impl Line {
+    /// Takes what waits; the line begins anew.
+    pub fn take(&mut self) -> Vec<(u32, u64)> {
+        self.swept_at = 0;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Drops what was evicted, when the line has doubled since it was last swept.
+    pub fn sweep(&mut self, table: &Table, cell: usize) {
+        if self.waiting.len() > 2 * self.swept_at.max(512) {
+            self.waiting
+                .retain(|&(slot, mark)| table.cells(slot)[cell] == mark);
+            self.swept_at = self.waiting.len();
+        }
+    }
+}
+
+fn mark_asked(asked: &Asked, all: bool, arenas: &Arenas, marks: &mut [bool]) {
+    let (Some(asked), false) = (asked, all) else {
+        return marks.fill(true);
+    };
+    marks.fill(false);
+    for condition in asked {
+        for (mark, &holds) in marks.iter_mut().zip(&arenas.logics[condition.0]) {
+            *mark |= holds > 0;
+        }
+    }
+}
+
+impl Keyed {
+    pub fn new(tables: Vec<Shared>, baselines: usize) -> Self {
+        let lines = (0..baselines).map(|_| Line::default()).collect();
+        Self {
+            tables,
+            lines,
+            asked: vec![false; PIECE],
+            pieces: 0,
+        }
+    }
+
+    /// Starts a piece: the slots found for the last one are void.
+    pub fn start(&mut self) {
+        self.pieces += 1;
+    }
+
+    pub fn tally(&mut self, node: &Tally, piece: &Piece<'_>, arenas: &mut Arenas, all: bool) {
+        let length = piece.times.len();
+        mark_asked(&node.asked, all, arenas, &mut self.asked[..length]);
+        let shared = &mut self.tables[node.table];
+        shared.find(self.pieces, arenas, length);
+        let (before, after) = arenas.numbers.split_at_mut(node.out.0);
+        let operands = match node.operand {
+            None => Operands::Row,
+            Some(Place::Number(at)) => Operands::Number(&before[at.0]),
+            Some(Place::Logic(at)) => Operands::Logic(&arenas.logics[at.0]),
+            Some(Place::Id(at)) => Operands::Id(&arenas.ids[at.0]),
+        };
+        let (by, counted) = (&arenas.ids[node.by.0], &arenas.logics[node.counted.0]);
+        let call = Call {
+            by,
+            counted,
+            operands,
+            asked: &self.asked,
+            cell: node.cell,
+        };
+        node.kernel.run(
+            piece,
+            &call,
+            &mut shared.table,
+            &mut shared.slots,
+            &mut after[0],
+        );
+    }
+
+    /// Answers first; what the rows teach is learned at a later tick.
+    pub fn ask(
+        &mut self,
+        node: &Ask,
+        baseline: &Baseline,
+        piece: &Piece<'_>,
+        arenas: &mut Arenas,
+        asking: &mut Asking<'_>,
+    ) {
+        let length = piece.times.len();
+        mark_asked(&node.asked, asking.all, arenas, &mut self.asked[..length]);
+        let shared = &mut self.tables[baseline.table];
+        shared.find(self.pieces, arenas, length);
+        answer(
+            node,
+            baseline,
+            shared,
+            &self.asked[..length],
+            arenas,
+            asking,
+        );
+        if node.teaches {
+            self.teach(node.baseline, baseline, piece, arenas);
+        }
+    }
+
+    fn teach(&mut self, number: usize, baseline: &Baseline, piece: &Piece<'_>, arenas: &Arenas) {
+        let length = piece.times.len();
+        let shared = &mut self.tables[baseline.pending];
+        shared.find(self.pieces, arenas, length);
+        let (keys, by, taught_by) = (
+            &arenas.ids[shared.key.0],
+            &arenas.ids[baseline.by.0],
+            &arenas.ids[baseline.taught_by.0],
+        );
+        let (values, counted) = (
+            &arenas.numbers[baseline.value.0],
+            &arenas.logics[baseline.counted.0],
+        );
+        let line = &mut self.lines[number];
+        for at in 0..length {
+            let value = values[at];
+            let known = keys[at] != 0 && by[at] != 0 && taught_by[at] != 0 && !value.is_nan();
+            if !known || counted[at] <= 0 || piece.late[at] {
+                continue;
+            }
+            let (row, time) = (piece.row + at as u64, piece.times[at]);
+            let slot = shared.table.visit(keys[at], shared.slots[at], row, time);
+            shared.slots[at] = slot;
+            let (cells, _) = shared.table.parts(slot);
+            let cells = &mut cells[baseline.pending_cell..][..baseline::PENDING_CELLS];
+            if cells[0] == 0 {
+                cells.copy_from_slice(&[row + 1, value.to_bits(), by[at], taught_by[at], 0]);
+                line.open = time / baseline.window;
+                line.waiting.push((slot, row + 1));
+            } else if value > f64::from_bits(cells[1]) {
+                cells[1] = value.to_bits();
+            }
+        }
+    }
+}
+
+/// Rows of a piece ask few keys and bins, and nothing is learned inside a piece: answers are kept for a moment.
+#[derive(Clone, Copy)]
+struct Kept {
+    slot: u32,
+    bin: u64,
+    answer: f64,
+}
+
+fn answer(
+    node: &Ask,
+    baseline: &Baseline,
+    shared: &Shared,
+    asked: &[bool],
+    arenas: &mut Arenas,
+    asking: &mut Asking<'_>,
+) {
+    let (before, after) = arenas.numbers.split_at_mut(node.out.0);
+    let (by, values, out) = (
+        &arenas.ids[baseline.by.0],
+        &before[baseline.value.0],
+        &mut after[0],
+    );
+    let cells = baseline.cell..baseline.cell + baseline::CELLS;
+    let mut kept = [Kept {
+        slot: NONE,
+        bin: 0,
+        answer: 0.0,
+    }; 16];
+    for (at, &asked) in asked.iter().enumerate() {
+        out[at] = f64::NAN;
+        let value = if node.question == Question::Tail {
+            values[at]
+        } else {
+            0.0
+        };
+        if !asked || by[at] == 0 || value.is_nan() {
+            continue;
+        }
+        let slot = shared.slots[at];
+        if slot == NONE
+            || !baseline::is_supported(
+                &shared.table.cells(slot)[cells.clone()],
+                shared.table.spill(),
+            )
+        {
+            asking.learning[at] = true;
+            continue;
+        }
+        let bin = baseline::bin(value);
+        let place = &mut kept[(slot as usize ^ bin as usize) % 16];
+        if place.slot != slot || place.bin != bin {
+            let answer = baseline::answer(
+                &shared.table.cells(slot)[cells.clone()],
+                shared.table.spill(),
+                node.question,
+                bin,
+            );
+            *place = Kept { slot, bin, answer };
+        }
+        out[at] = place.answer;
+    }
+}

@@ -1,0 +1,93 @@
+//! Nodes after checking: operands are places in three arenas, so that no arm can be of the wrong type.
+
+use super::pointwise::{Binary, Compare, Join, Unary};
+use crate::kernels::{Kernel, Kind, baseline::Question};
+
+/// A column of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumberAt(pub usize);
+
+/// A column of conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogicAt(pub usize);
+
+/// A column of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdAt(pub usize);
+
+/// Where a node's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Number(NumberAt),
+    Logic(LogicAt),
+    Id(IdAt),
+}
+
+/// A column the rows must provide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+}
+
+/// One step over a piece: reads columns made before, writes its own.
+#[derive(Debug)]
+pub enum Node {
+    Input(usize, Place),
+    /// Stream time in seconds.
+    Time(NumberAt),
+    Unary(Unary, NumberAt, NumberAt),
+    Binary(Binary, NumberAt, NumberAt, NumberAt),
+    Choose(LogicAt, NumberAt, NumberAt, NumberAt),
+    Compare(Compare, NumberAt, NumberAt, LogicAt),
+    /// True where the ids are the same; the flag says different instead.
+    Same(bool, IdAt, IdAt, LogicAt),
+    Join(Join, LogicAt, LogicAt, LogicAt),
+    Not(LogicAt, LogicAt),
+    Known(Place, LogicAt),
+    Mix(IdAt, IdAt, IdAt),
+    Tally(Tally),
+    Ask(Ask),
+}
+
+/// Rows that want an answer: any of these is true; none given means all.
+pub type Asked = Option<Vec<LogicAt>>;
+
+#[derive(Debug)]
+pub struct Tally {
+    pub kernel: Kernel,
+    pub operand: Option<Place>,
+    pub by: IdAt,
+    pub counted: LogicAt,
+    pub asked: Asked,
+    pub table: usize,
+    pub cell: usize,
+    pub out: NumberAt,
+}
+
+/// A question to a baseline.
+#[derive(Debug)]
+pub struct Ask {
+    pub question: Question,
+    pub baseline: usize,
+    /// Whether this is the first node of its baseline, which teaches.
+    pub teaches: bool,
+    pub asked: Asked,
+    pub out: NumberAt,
+}
+
+/// What several questions share: one state learned from one column.
+#[derive(Debug, PartialEq)]
+pub struct Baseline {
+    pub value: NumberAt,
+    pub by: IdAt,
+    pub taught_by: IdAt,
+    pub counted: LogicAt,
+    pub window: i64,
+    pub table: usize,
+    pub cell: usize,
+    pub pending: usize,
+    pub pending_cell: usize,
+}

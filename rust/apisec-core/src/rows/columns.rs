@@ -1,0 +1,161 @@
+//! The rows of a batch as a plan reads them: the requests that are judged, and their columns by name.
+
+use crate::codec::{Record, SpanBatch};
+use crate::hash;
+use crate::plan::{Input, Rows};
+use std::ops::Range;
+
+/// How a column is read from a record.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    Number(fn(&Record) -> f64),
+    Logic(fn(&Record) -> i8),
+    Id(fn(&Record) -> u64),
+}
+
+/// The inputs of a plan, found once.
+#[derive(Clone, Debug)]
+pub struct Columns(Vec<Reading>);
+
+impl Columns {
+    /// Fails on the first input that no record has.
+    pub fn bind(inputs: &[Input]) -> Result<Self, String> {
+        inputs
+            .iter()
+            .map(|input| {
+                reading(&input.name).ok_or_else(|| format!("no column {} in a request", input.name))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+/// Names the columns and where they stand.
+macro_rules! readings {
+    ($name:ident; $($kind:ident { $($column:literal $read:expr,)* })*) => {
+        match $name { $($($column => Some(Reading::$kind($read)),)*)* _ => None }
+    };
+}
+
+fn reading(name: &str) -> Option<Reading> {
+    readings! { name;
+        Id {
+            "environment" |r| r.environment,
+            "service" |r| r.service,
+            "version" |r| r.version,
+            "method" |r| r.method,
+            "scheme" |r| r.scheme,
+            "host" |r| r.host,
+            "path" |r| r.path,
+            "query" |r| r.query,
+            "route" |r| r.route,
+            "endpoint" |r| r.endpoint,
+            "object_id" |r| r.object_id,
+            "client" |r| r.client,
+            "network" |r| r.network,
+            "user_agent" |r| r.user_agent,
+            "credential" |r| r.credential,
+            "principal" |r| r.principal,
+            "session" |r| r.session,
+            "actor" |r| if r.principal != 0 { r.principal } else { r.session },
+            "role" |r| r.role,
+            "error_type" |r| r.error_type,
+            "trace_id" |r| pair(&r.trace_id),
+            "span_id" |r| id(&r.span_id),
+        }
+        Number {
+            "status" |r| r.status,
+            "duration" |r| r.duration,
+            "request_size" |r| r.request_size,
+            "response_size" |r| r.response_size,
+            "time" |r| r.stream as f64 / 1e9,
+        }
+        Logic {
+            "succeeded" |r| r.succeeded,
+            "denied" |r| r.denied,
+            "not_found" |r| r.not_found,
+            "failed" |r| r.failed,
+            "login" |r| r.login,
+            "login_failed" |r| r.login_failed,
+            "authenticated" |r| r.authenticated,
+            "probe" |r| r.probe,
+            "always" |_| 1,
+        }
+    }
+}
+
+fn id(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |id, byte| id << 8 | u64::from(*byte))
+}
+
+fn pair(bytes: &[u8; 16]) -> u64 {
+    hash::mix(id(&bytes[..8]).max(1), id(&bytes[8..]))
+}
+
+/// The judged rows of a batch: new requests that are no health checks.
+pub struct Judged<'a> {
+    rows: Vec<&'a Record>,
+    numbers: Vec<u32>,
+    columns: &'a Columns,
+}
+
+impl<'a> Judged<'a> {
+    /// Picks the rows of a batch.
+    pub fn of(batch: &'a SpanBatch, columns: &'a Columns) -> Self {
+        let judged = |r: &Record| r.is_new_request() && r.probe != 1;
+        let (numbers, rows) = batch
+            .records()
+            .enumerate()
+            .filter(|(_, r)| judged(r))
+            .map(|(number, r)| (number as u32, r))
+            .unzip();
+        Self {
+            rows,
+            numbers,
+            columns,
+        }
+    }
+
+    /// The number in the batch of each judged row.
+    pub fn numbers(&self) -> &[u32] {
+        &self.numbers
+    }
+}
+
+impl Rows for Judged<'_> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn time(&self, row: usize) -> i64 {
+        self.rows[row].stream
+    }
+
+    fn late(&self, row: usize) -> bool {
+        self.rows[row].late == 1
+    }
+
+    fn fill_number(&self, column: usize, rows: Range<usize>, out: &mut [f64]) {
+        if let Some(Reading::Number(read)) = self.columns.0.get(column) {
+            out.iter_mut()
+                .zip(&self.rows[rows])
+                .for_each(|(out, r)| *out = read(r));
+        }
+    }
+
+    fn fill_logic(&self, column: usize, rows: Range<usize>, out: &mut [i8]) {
+        if let Some(Reading::Logic(read)) = self.columns.0.get(column) {
+            out.iter_mut()
+                .zip(&self.rows[rows])
+                .for_each(|(out, r)| *out = read(r));
+        }
+    }
+
+    fn fill_id(&self, column: usize, rows: Range<usize>, out: &mut [u64]) {
+        if let Some(Reading::Id(read)) = self.columns.0.get(column) {
+            out.iter_mut()
+                .zip(&self.rows[rows])
+                .for_each(|(out, r)| *out = read(r));
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Which rows are requests, when they count, and where they came from.
+
+use super::address::{self, Network};
+use super::retries::{Retries, Seen, Written};
+use super::stream::Stream;
+use crate::codec::{Member, Record, SpanBatch};
+use crate::hash::Hasher;
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// What the processor `requests` hands over at start.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Networks whose X-Forwarded-For entries are believed.
+    pub trusted_proxies: Vec<String>,
+    /// Cap of the retry memory, in bytes.
+    pub retry_bytes: usize,
+}
+
+/// Counts since the start.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    /// Requests observed.
+    pub requests: u64,
+    /// Request spans that came again.
+    pub repeats: u64,
+    /// Ids that came again on another span.
+    pub repeated_ids: u64,
+    /// Rows over 10 minutes behind.
+    pub late: u64,
+}
+
+/// The processor's state: stream time and the memory of retries.
+#[derive(Debug)]
+pub struct Requests {
+    trusted: Vec<Network>,
+    stream: Stream,
+    retries: Retries,
+    hasher: Hasher,
+    /// Counts since the start.
+    pub counts: Counts,
+}
+
+impl Requests {
+    /// Fails on a network that is none.
+    pub fn new(settings: &Settings, hasher: Hasher) -> Result<Self, String> {
+        let trusted = settings
+            .trusted_proxies
+            .iter()
+            .map(|text| network(text))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            trusted,
+            stream: Stream::default(),
+            retries: Retries::new(settings.retry_bytes),
+            hasher,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Fills `request`, `repeat`, `late`, times, status flags, service and client of each row.
+    ///
+    /// `received` is the clock in nanoseconds; None takes each span's end (replay).
+    pub fn process(&mut self, batch: &mut SpanBatch, received: Option<i64>) {
+        let mut again = Vec::new();
+        let mut number = 0;
+        for member in batch.members_mut() {
+            let mut rows = std::mem::take(&mut member.rows);
+            for r in &mut rows {
+                if let Some(written) = self.row(r, member, received) {
+                    again.push((number, written));
+                }
+                number += 1;
+            }
+            member.rows = rows;
+        }
+        for (row, written) in again {
+            batch.annotate(row, written.iter().cloned());
+        }
+    }
+
+    /// Fills one row; what was written on it before, when it came again.
+    fn row(&mut self, r: &mut Record, member: &Member, received: Option<i64>) -> Option<Written> {
+        let is_request = r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0;
+        r.request = if is_request { 1 } else { -1 };
+        if !is_request {
+            return None;
+        }
+        let seen = self.see(r);
+        r.repeat = if matches!(seen, Seen::Repeat(_)) {
+            1
+        } else {
+            -1
+        };
+        self.origin(r, member);
+        outcome(r);
+        if let Seen::Repeat(written) = seen {
+            self.counts.repeats += 1;
+            return Some(written);
+        }
+        self.place(r, received);
+        self.counts.repeated_ids += u64::from(seen == Seen::RepeatedId);
+        self.counts.requests += 1;
+        None
+    }
+
+    fn see(&mut self, r: &Record) -> Seen {
+        if r.trace_id == [0; 16] || r.span_id == [0; 8] {
+            return Seen::First;
+        }
+        self.retries.see(self.ids(r), r.start, self.stream.now())
+    }
+
+    fn ids(&self, r: &Record) -> (u64, u64) {
+        let mut both = [0_u8; 24];
+        both[..16].copy_from_slice(&r.trace_id);
+        both[16..].copy_from_slice(&r.span_id);
+        (self.hasher.text(&both), u64::from_le_bytes(r.span_id))
+    }
+
+    fn place(&mut self, r: &mut Record, received: Option<i64>) {
+        let end = || i64::try_from(r.end.max(r.start)).unwrap_or(i64::MAX);
+        let placed = self.stream.place(r.start, received.unwrap_or_else(end));
+        r.time = placed.time;
+        r.stream = placed.stream;
+        r.late = i8::from(placed.late);
+        self.counts.late += u64::from(placed.late);
+    }
+
+    fn origin(&self, r: &mut Record, member: &Member) {
+        r.service = self.hasher.texts(&[
+            member.text(r.environment_text),
+            member.text(r.namespace_text),
+            member.text(r.service_text),
+        ]);
+        match self.client(r, member) {
+            Some(address) => {
+                r.client = self.address(address);
+                r.network = self.address(address::neighbourhood(address));
+            }
+            None => {
+                r.client = self.hasher.some(member.text(r.client_text));
+                r.network = r.client;
+            }
+        }
+    }
+
+    fn address(&self, address: IpAddr) -> u64 {
+        match address {
+            IpAddr::V4(v4) => self.hasher.text(&v4.octets()),
+            IpAddr::V6(v6) => self.hasher.text(&v6.octets()),
+        }
+    }
+
+    /// The socket's peer unless it is a trusted proxy; then what the proxies wrote, read from the right.
+    fn client(&self, r: &Record, member: &Member) -> Option<IpAddr> {
+        let claimed = parsed(member.text(r.client_text));
+        let peer = parsed(member.text(r.peer_text)).or(claimed)?;
+        if !address::is_trusted(peer, &self.trusted) {
+            return Some(peer);
+        }
+        std::str::from_utf8(member.text(r.forwarded_text))
+            .ok()
+            .filter(|text| !text.is_empty())
+            .and_then(|text| address::walk(text, &self.trusted))
+            .or(claimed)
+            .or(Some(peer))
+    }
+
+    /// Remembers what was written on the rows of a batch, so that a retry leaves with the same annotations.
+    pub fn remember(&mut self, batch: &SpanBatch) {
+        for (row, written) in batch.annotated() {
+            if let Some(r) = batch.record(row).filter(|r| r.repeat != 1) {
+                self.retries.write(self.ids(r), written.into());
+            }
+        }
+    }
+
+    /// Stream time in nanoseconds.
+    pub fn now(&self) -> i64 {
+        self.stream.now()
+    }
+
+    /// Lets time pass without rows.
+    pub fn idle(&mut self, until: i64) {
+        self.stream.idle(until);
+    }
+
+    /// Restarts time for a file that begins in the past.
+    pub fn restart(&mut self) {
+        self.stream.restart();
+    }
+
+    /// Bytes held by the retry memory.
+    pub fn bytes(&self) -> usize {
+        self.retries.bytes()
+    }
+}
+
+fn network(text: &str) -> Result<Network, String> {
+    Network::parse(text)
+        .ok_or_else(|| format!("trusted_proxies: {text} is no network in CIDR notation"))
+}
+
+fn parsed(text: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(text).ok().and_then(address::parse)
+}
+
+/// The flags that the status decides; unknown without a status.
+fn outcome(r: &mut Record) {
+    let flag = |holds: bool| {
+        if r.status.is_nan() {
+            0
+        } else if holds {
+            1
+        } else {
+            -1
+        }
+    };
+    let status = r.status;
+    r.succeeded = flag((200.0..400.0).contains(&status));
+    r.denied = flag(status == 401.0 || status == 403.0);
+    r.not_found = flag(status == 404.0 || status == 405.0);
+    r.failed = flag(status >= 400.0);
+}

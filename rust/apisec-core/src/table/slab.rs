@@ -1,0 +1,151 @@
+//! The slab: one `Vec<u64>`, each entry a header of four words and its cells, so that an entry is one or two cache lines.
+
+const KEY: usize = 0;
+const FIRST: usize = 1;
+const LAST: usize = 2;
+const STATE: usize = 3;
+const HEADER: usize = 4;
+
+const PLACE: u64 = 0b11;
+const LATER: u64 = 0b100;
+const VISITED: u64 = 0b1000;
+const WORDS_SHIFT: u32 = 8;
+const WORDS_MASK: u64 = 0xFF_FFFF;
+const FRESH_SHIFT: u32 = 32;
+
+/// Where an entry waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Made since the last settle.
+    Fresh,
+    /// Not yet visited a second later.
+    Probation,
+    /// Established.
+    Main,
+}
+
+/// Entries in one vector; freed slots are used again.
+#[derive(Debug)]
+pub struct Slab {
+    words: Vec<u64>,
+    free: Vec<u32>,
+    stride: usize,
+}
+
+impl Slab {
+    /// A slab of `cells` words an entry that reserves address space for `entries`, so that growing seldom copies.
+    pub fn new(cells: usize, entries: u64) -> Self {
+        let stride = HEADER + cells;
+        let mut words = Vec::new();
+        let wanted = usize::try_from(entries).unwrap_or(0).saturating_mul(stride);
+        // Refused memory is no error here: the vector grows as any other.
+        let _ = words.try_reserve_exact(wanted.min(1 << 24));
+        Self {
+            words,
+            free: Vec::new(),
+            stride,
+        }
+    }
+
+    pub fn width(&self) -> usize {
+        self.stride - HEADER
+    }
+
+    #[inline]
+    fn at(&self, slot: u32) -> usize {
+        slot as usize * self.stride
+    }
+
+    #[inline]
+    pub fn key(&self, slot: u32) -> u64 {
+        self.words[self.at(slot) + KEY]
+    }
+
+    #[inline]
+    pub fn cells(&self, slot: u32) -> &[u64] {
+        let at = self.at(slot);
+        &self.words[at + HEADER..at + self.stride]
+    }
+
+    #[inline]
+    pub fn cells_mut(&mut self, slot: u32) -> &mut [u64] {
+        let at = self.at(slot);
+        &mut self.words[at + HEADER..at + self.stride]
+    }
+
+    /// A new fresh entry with zero cells; `fresh` is its place in the list of fresh ones.
+    pub fn insert(&mut self, key: u64, time: i64, fresh: usize) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            let slot = (self.words.len() / self.stride) as u32;
+            self.words.resize(self.words.len() + self.stride, 0);
+            slot
+        });
+        let at = self.at(slot);
+        self.words[at + KEY] = key;
+        self.words[at + FIRST] = time as u64;
+        self.words[at + LAST] = time as u64;
+        self.words[at + STATE] = (fresh as u64) << FRESH_SHIFT;
+        slot
+    }
+
+    /// Notes a visit. Of a fresh entry, its place in the list of fresh ones.
+    #[inline]
+    pub fn visit(&mut self, slot: u32, time: i64) -> Option<usize> {
+        let at = self.at(slot);
+        let header = &mut self.words[at..at + HEADER];
+        header[LAST] = (header[LAST] as i64).max(time) as u64;
+        header[FIRST] = (header[FIRST] as i64).min(time) as u64;
+        let later = time - header[FIRST] as i64 >= super::PROMOTION;
+        header[STATE] |= VISITED | if later { LATER } else { 0 };
+        (header[STATE] & PLACE == 0).then(|| (header[STATE] >> FRESH_SHIFT) as usize)
+    }
+
+    pub fn place(&self, slot: u32) -> Place {
+        match self.words[self.at(slot) + STATE] & PLACE {
+            0 => Place::Fresh,
+            1 => Place::Probation,
+            _ => Place::Main,
+        }
+    }
+
+    /// Moves an entry; visits before that are forgotten in its new queue.
+    pub fn set_place(&mut self, slot: u32, place: Place) {
+        let at = self.at(slot) + STATE;
+        let kept = self.words[at] & (WORDS_MASK << WORDS_SHIFT | LATER);
+        self.words[at] = kept | place as u64;
+    }
+
+    pub fn later(&self, slot: u32) -> bool {
+        self.words[self.at(slot) + STATE] & LATER != 0
+    }
+
+    /// Whether the entry was visited since it was last looked at.
+    pub fn take_visited(&mut self, slot: u32) -> bool {
+        let at = self.at(slot) + STATE;
+        let visited = self.words[at] & VISITED != 0;
+        self.words[at] &= !VISITED;
+        visited
+    }
+
+    pub fn last(&self, slot: u32) -> i64 {
+        self.words[self.at(slot) + LAST] as i64
+    }
+
+    pub fn words(&self, slot: u32) -> u64 {
+        (self.words[self.at(slot) + STATE] >> WORDS_SHIFT) & WORDS_MASK
+    }
+
+    pub fn add_words(&mut self, slot: u32, grown: i64) -> Place {
+        let words = self.words(slot).saturating_add_signed(grown) & WORDS_MASK;
+        let at = self.at(slot) + STATE;
+        self.words[at] = self.words[at] & !(WORDS_MASK << WORDS_SHIFT) | words << WORDS_SHIFT;
+        self.place(slot)
+    }
+
+    /// Frees the slot; its cells are zero again, as a fresh entry's are.
+    pub fn remove(&mut self, slot: u32) {
+        let at = self.at(slot);
+        self.words[at..at + self.stride].fill(0);
+        self.free.push(slot);
+    }
+}

@@ -1,0 +1,5 @@
+"""`python -m apisec_otel`."""
+
+from apisec_otel.cli import main
+
+main()

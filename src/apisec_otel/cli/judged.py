@@ -1,0 +1,153 @@
+"""What replay gets from the pipeline for each batch, in the form that its outputs read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apisec_otel.component import EndpointNames
+from apisec_otel.findings.finding import SUPPRESSED, Hash, Rule
+from apisec_otel.findings.rows import Records, View
+from apisec_otel.findings.severity import SEVERITIES
+from apisec_otel.receivers.otlp_json_file import Fault
+from apisec_otel.spans.batch import SpanBatch
+
+NANO = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A batch after the pipeline: every row has a score of each detector, whether or not it was raised."""
+
+    batch: SpanBatch
+    """With its findings, suppressed ones too, in row order."""
+    scores: Mapping[str, NDArray[np.floating[Any]]]
+    """By detector: 0 to 1 for each row; NaN is 0."""
+    learning: NDArray[np.bool_]
+    """For each row: some detector asked of it lacks support."""
+    ended: Sequence[int] = ()
+    """Sessions that will not come again, expired or evicted."""
+
+
+class Engine(Protocol):
+    """The pipeline on event time, as replay runs it."""
+
+    constant_key: bool
+    """No secret is configured: ids are made with a key that everybody knows."""
+
+    @property
+    def evicted(self) -> int:
+        """Sessions that went for want of room."""
+
+    @property
+    def row_view(self) -> View:
+        """How to see the rows of a native batch."""
+
+    def view(self, batch: SpanBatch, /) -> Records:
+        """The batch's rows."""
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """What findings say of the detectors that run."""
+
+    @property
+    def keyed_hash(self) -> Hash:
+        """What ids are made with."""
+
+    @property
+    def endpoint_names(self) -> EndpointNames:
+        """Names of endpoints by key."""
+
+    def transcode(self, line: bytes, /) -> bytes:
+        """OTLP/JSON as protobuf; ValueError when it is none."""
+
+    def process(self, requests: list[bytes], /) -> Judged:
+        """Runs the pipeline. ValueError when a request cannot be decoded; then nothing of the list was counted."""
+
+    def finish(self) -> Judged | None:
+        """What was still held at the end of input."""
+
+    def learned(self) -> None:
+        """Teaching ends: what was shown, risk and retries are forgotten, baselines stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The API requests of a batch, repeats left out, as arrays of one length."""
+
+    batch: SpanBatch
+    records: Records
+    index: NDArray[np.intp]
+    names: Sequence[str]
+    """Endpoint of each."""
+    scores: dict[str, NDArray[np.float64]]
+    best: NDArray[np.float64]
+    """The largest score of each."""
+    learning: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def hexadecimal(self, field_name: str) -> list[str]:
+        """An id of each, as digits."""
+        if not len(self.index):
+            return []
+        ids = np.ascontiguousarray(self.records[field_name])
+        digits, size = ids.tobytes().hex(), 2 * ids.nbytes // len(self.index)
+        return [digits[at : at + size] for at in range(0, len(digits), size)]
+
+
+def rows_of(judged: Judged, records: Records, names: EndpointNames) -> Rows:
+    """The requests of a judged batch."""
+    index = np.flatnonzero((records["request"] == 1) & (records["repeat"] != 1))
+    kept = records[index]
+    scores = {detector: np.nan_to_num(np.asarray(column, np.float64)[index]) for detector, column in judged.scores.items()}
+    best = np.max(np.stack(list(scores.values())), axis=0) if scores else np.zeros(len(index))
+    keys, inverse = np.unique(kept["endpoint"], return_inverse=True)
+    of_key = [names.name(key) for key in keys.tolist()]
+    return Rows(judged.batch, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index])
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a replay counted."""
+
+    spans: int = 0
+    requests: int = 0
+    sessions: int = 0
+    findings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEVERITIES, 0))
+    suppressed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUPPRESSED, 0))
+    faults: list[Fault] = field(default_factory=list)
+    """The first of what could not be read."""
+    decode_errors: int = 0
+    late: int = 0
+    evicted: int = 0
+    other: int = 0
+    """Stored requests for logs or metrics, passed over."""
+    first: int = 0
+    last: int = 0
+    """Start of the earliest and of the latest request, nanoseconds."""
+
+    @property
+    def seconds(self) -> float:
+        """Event time covered: the clock on the wall would make two runs differ."""
+        return (self.last - self.first) / NANO
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """>>> rfc3339(1_700_000_000_000_000_005)
+    '2023-11-14T22:13:20.000000005Z'
+    """
+    seconds, rest = divmod(nanoseconds, NANO)
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")

@@ -1,0 +1,124 @@
+"""`replay --format json`: one object a line; nothing else goes to standard output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from json.encoder import encode_basestring
+from typing import TextIO
+
+from apisec_otel.cli.judged import Rows, Summary, rfc3339
+from apisec_otel.cli.session_book import SessionTotals
+from apisec_otel.findings.finding import Finding
+from apisec_otel.receivers.otlp_json_file import Fault
+
+
+class JsonLines:
+    """Writes request, finding, session and summary lines; a finding stands behind its request."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._quoted: dict[str, str] = {}
+
+    def batch(self, rows: Rows, findings: Sequence[Finding]) -> None:
+        """A line for each request, and for each finding, suppressed ones too."""
+        if not len(rows):
+            return
+        found: dict[int, list[Finding]] = {}
+        for finding in findings:
+            found.setdefault(finding.row, []).append(finding)
+        detectors = self._detectors(rows)
+        lines: list[str] = []
+        columns = zip(
+            rows.index.tolist(),
+            rows.records["start"].tolist(),
+            rows.hexadecimal("trace_id"),
+            rows.hexadecimal("span_id"),
+            rows.records["session"].tolist(),
+            rows.names,
+            rows.best.tolist(),
+            detectors,
+            rows.learning.tolist(),
+            strict=True,
+        )
+        for row, start, trace, span, session, name, score, scores, learning in columns:
+            lines.append(
+                f'{{"type":"request","time":"{rfc3339(start)}","trace_id":"{trace}","span_id":"{span}","merged":[],'
+                f'"session":{_key(session)},"endpoint":{self._quote(name)},"score":{_number(score)},'
+                f'"detectors":{scores},"learning":{"true" if learning else "false"}}}\n'
+            )
+            for finding in found.get(row, ()):
+                lines.append(_finding(finding))
+        self._out.writelines(lines)
+
+    def session(self, totals: SessionTotals) -> None:
+        """A line for a session that has ended."""
+        self._out.write(
+            f'{{"type":"session","session":{_key(totals.key)},"first_time":"{rfc3339(totals.first)}",'
+            f'"last_time":"{rfc3339(totals.last)}","requests":{totals.requests},"score":{_number(totals.score)}}}\n'
+        )
+
+    def fault(self, fault: Fault) -> None:
+        """Faults stand on standard error and in the summary."""
+
+    def end(self, summary: Summary) -> None:
+        """The last line."""
+        stated = {
+            "type": "summary",
+            "spans": summary.spans,
+            "requests": summary.requests,
+            "sessions": summary.sessions,
+            "findings": summary.findings,
+            "suppressed": summary.suppressed,
+            "decode_errors": summary.decode_errors,
+            "late": summary.late,
+            "evicted": summary.evicted,
+            "seconds": summary.seconds,
+        }
+        self._out.write(json.dumps(stated, separators=(",", ":")) + "\n")
+        self._out.flush()
+
+    def _detectors(self, rows: Rows) -> list[str]:
+        """The scores of each request as a JSON object."""
+        names = [json.dumps(detector) for detector in rows.scores]
+        nothing = "{" + ",".join(f"{name}:0" for name in names) + "}"
+        quiet = (rows.best == 0).tolist()
+        table = zip(*(scores.tolist() for scores in rows.scores.values()), strict=True) if names else [()] * len(rows)
+        return [
+            nothing if silent else "{" + ",".join(f"{name}:{_number(score)}" for name, score in zip(names, scores, strict=True)) + "}"
+            for silent, scores in zip(quiet, table, strict=True)
+        ]
+
+    def _quote(self, name: str) -> str:
+        quoted = self._quoted.get(name)
+        if quoted is None:
+            if len(self._quoted) > 65_536:
+                self._quoted.clear()
+            quoted = self._quoted[name] = encode_basestring(name)
+        return quoted
+
+
+def _finding(finding: Finding) -> str:
+    stated = {
+        "type": "finding",
+        "id": finding.id,
+        "time": rfc3339(finding.start),
+        "detector": finding.detector,
+        "severity": finding.level.word,
+        "trace_id": finding.trace_id.hex(),
+        "span_id": finding.span_id.hex(),
+        "evidence_span_id": finding.evidence_span_id.hex(),
+        "session": f"{finding.session:016x}" if finding.session else None,
+        "score": round(finding.score, 6),
+        "reason": finding.reason,
+        "suppressed": finding.suppressed,
+    }
+    return json.dumps(stated, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _key(key: int) -> str:
+    return f'"{key:016x}"' if key else "null"
+
+
+def _number(score: float) -> str:
+    return repr(round(score, 6)) if score else "0"

@@ -1,0 +1,30 @@
+"""Reading rows of a batch in bulk, and one row's text when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apisec_otel.spans.batch import NativeBatch
+
+Records = NDArray[np.void]
+"""A batch's rows as a structured array; the fields are the record's."""
+
+
+View = Callable[[NativeBatch], Records]
+
+
+def native_view(fields: list[tuple[str, str, int]]) -> View:
+    """How to see a batch's buffer as rows; `fields` are name, numpy format and offset of each field."""
+    names, formats, offsets = (list(column) for column in zip(*fields, strict=True))
+
+    def view(batch: NativeBatch) -> Records:
+        buffer = memoryview(cast("Any", batch))
+        size = buffer.nbytes // max(1, len(batch))
+        record = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size} if size else [("time", "<i8")])
+        return np.frombuffer(buffer, dtype=record)
+
+    return view

@@ -1,0 +1,157 @@
+"""The engine: requests in, through the processors in order, out to an exporter and the connectors.
+
+Analysis is never the reason to refuse a span. A processor that fails is counted and named in the health report, and its
+batch goes on unanalysed; only `RefusedError` refuses. No component is named here.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, TypeVar
+
+from apisec_otel.clock import Clock
+from apisec_otel.component import Connector, Exporter, Processor, Remembers
+from apisec_otel.errors import ComponentError, RefusedError
+from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MINUTE = 60 * 10**9
+"""Nanoseconds; a gap is told once a minute, and a component counts as degraded for as long after a fault."""
+
+
+class Delivery(Protocol):
+    """Requests that were pulled together and are answered together."""
+
+    @property
+    def batch(self) -> SpanBatch:
+        """Their spans; empty when nothing came and only time passes."""
+        ...
+
+    def accept(self) -> None:
+        """Answers success to each sender."""
+        ...
+
+    def refuse(self, refusal: RefusedError) -> None:
+        """Answers a refusal to each sender."""
+        ...
+
+
+Source = Iterable[Delivery]
+"""Where deliveries come from: it ends when its receivers are drained or its file is read."""
+
+
+class Sink(Protocol):
+    """The exporter whose answer is the reply."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Sends a delivery on and answers its senders when the backend has answered; does not wait for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Spans went on unanalysed."""
+
+    component: str
+    reason: str
+    at: int
+    """Nanoseconds since 1970."""
+
+
+@dataclass(kw_only=True)
+class Pipeline:
+    """One pipeline, ready to run; components are pairs of their id and what runs."""
+
+    id: str
+    processors: Sequence[tuple[str, Processor]] = ()
+    sink: Sink | None = None
+    """Answers the senders; without it they hear success once the exporters have taken the spans."""
+    exporters: Sequence[tuple[str, Exporter]] = ()
+    """Get the spans as well, and take no part in the reply."""
+    connectors: Sequence[tuple[str, Connector]] = ()
+    clock: Clock
+    telemetry: Telemetry
+    on_gap: Callable[[Gap], None] = lambda _: None
+    """Told at most once a minute that spans went on unanalysed."""
+    _faults: dict[str, Gap] = field(default_factory=dict)
+    _told: int = -MINUTE
+
+    def run(self, source: Source) -> None:
+        """Takes every delivery of a source, strictly in order, until it ends."""
+        for delivery in source:
+            self.take(delivery)
+
+    def take(self, delivery: Delivery) -> None:
+        """Works on one delivery: every sender is answered, whatever happens."""
+        batch = delivery.batch
+        try:
+            self._analyse(batch)
+        except RefusedError as refusal:
+            delivery.refuse(refusal)
+            return
+        if batch.spans:
+            self._forward(delivery)
+        for id, connector in self.connectors:
+            self._guarded(id, connector.consume, batch)
+
+    def degraded(self) -> dict[str, str]:
+        """Components that failed within the last minute, and how."""
+        recent = self.clock.now() - MINUTE
+        return {id: gap.reason for id, gap in list(self._faults.items()) if gap.at > recent}
+
+    def _analyse(self, batch: SpanBatch) -> None:
+        for id, processor in self.processors:
+            self.telemetry.add("otelcol_processor_incoming_items", batch.spans, processor=id, **{"otel.signal": "traces"})
+            if not self._guarded(id, processor.process, batch):
+                self._gap(self._faults[id], batch.spans)
+                return
+            self.telemetry.add("otelcol_processor_outgoing_items", batch.spans, processor=id, **{"otel.signal": "traces"})
+        for id, processor in self.processors:
+            if isinstance(processor, Remembers):
+                self._guarded(id, processor.remember, batch)
+
+    def _forward(self, delivery: Delivery) -> None:
+        for id, exporter in self.exporters:
+            self._guarded(id, partial(_exported, exporter), delivery.batch.encode())
+        if self.sink is not None:
+            self.sink.deliver(delivery)
+        else:
+            delivery.accept()
+
+    def _guarded(self, id: str, step: Callable[[T], object], value: T) -> bool:
+        """Runs a step of a component, times it, and answers whether it went well."""
+        start = self.clock.monotonic()
+        try:
+            step(value)
+        except RefusedError:
+            raise
+        except Exception as error:
+            self._fault(id, error)
+            return False
+        finally:
+            self.telemetry.add("apisec_component_seconds", (self.clock.monotonic() - start) / 1e9, component=id)
+        return True
+
+    def _fault(self, id: str, error: Exception) -> None:
+        before = self._faults.get(id)
+        now = self.clock.now()
+        self._faults[id] = Gap(id, f"{type(error).__name__}: {error}", now)
+        self.telemetry.add("apisec_component_faults", component=id, error=type(error).__name__)
+        if before is None or now - before.at > MINUTE:
+            log.error("%s: %s failed; its spans go on without it", self.id, id, exc_info=error)
+
+    def _gap(self, gap: Gap, spans: int) -> None:
+        self.telemetry.add("apisec_unanalysed_spans", spans, reason="fault", component=gap.component)
+        if gap.at - self._told >= MINUTE:
+            self._told = gap.at
+            self.on_gap(gap)
+
+
+def _exported(exporter: Exporter, requests: Sequence[bytes]) -> None:
+    reply = exporter.export("traces", requests)
+    if not reply.accepted:
+        raise ComponentError(f"refused: {reply.message}")

@@ -1,0 +1,158 @@
+"""From detectors to one plan: passes over a graph, in order, each a function; at the end one JSON text."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from apisec_otel.plan.demand import Masks, demand
+from apisec_otel.plan.draft import Chosen, Draft, draft, settings_of
+from apisec_otel.plan.kernels import KERNELS
+from apisec_otel.plan.node import Graph
+from apisec_otel.plan.tables import Places, tables
+
+MEMORY = 128 << 20
+"""Bytes that the tables of a plan may take together, unless configured."""
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What Python keeps of a Signal to speak of it: its words. The executor knows it by its position in `Plan.statements`."""
+
+    detector: str
+    index: int
+    owasp: str
+    entity: str
+    because: str
+    evidence: tuple[str, ...]
+    settings: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All detectors together: the JSON for an executor, the words for people, the columns that rows must have."""
+
+    spec: str
+    statements: tuple[Statement, ...]
+    columns: Mapping[str, frozenset[str]]
+    """The columns that each detector reads, by detector."""
+
+
+def build(chosen: Iterable[Chosen], *, memory: int = MEMORY) -> Plan:
+    """Runs every detector once and plans them together. PlanError says which detector, where, and what to write instead."""
+    graph, drafts = draft(chosen)
+    return finish(graph, drafts, memory=memory)
+
+
+def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Plan:
+    """The passes after the detectors have run."""
+    needed = prune(graph, drafts)
+    places = tables(graph, [position for position in needed if graph[position].op in KERNELS], drafts, memory=memory)
+    masks = demand(graph, drafts)
+    return Plan(
+        spec=json.dumps(emit(graph, drafts, places, masks), separators=(",", ":"), allow_nan=False),
+        statements=tuple(_statement(graph, one) for one in drafts),
+        columns=_columns(graph, drafts),
+    )
+
+
+def prune(graph: Graph, drafts: Iterable[Draft]) -> set[int]:
+    """The positions that some Signal depends on."""
+    return {position for one in drafts for output in one.outputs() for position in graph.below(output)}
+
+
+def emit(graph: Graph, drafts: Iterable[Draft], places: Places, masks: Masks) -> dict[str, object]:
+    """The plan as JSON values: nodes renumbered, operands and masks first, nothing that no Signal needs."""
+    roots = [output for one in drafts for output in one.outputs()] + [table.key for table in places.tables]
+    order = _ordered(graph, roots, {position: _waits_for(position, places, masks) for position in places.of})
+    at = {position: index for index, position in enumerate(order)}
+    return {
+        "version": VERSION,
+        "nodes": [_node(graph, position, at, places, masks) for position in order],
+        "tables": [
+            {"key": at[table.key], "identity": table.identity(graph), "bytes": table.bytes, "expiry": table.expiry()}
+            for table in places.tables
+        ],
+        "signals": [_signal(one, at) for one in drafts],
+    }
+
+
+def _node(graph: Graph, position: int, at: Mapping[int, int], places: Places, masks: Masks) -> dict[str, object]:
+    node = graph[position]
+    out: dict[str, object] = {"op": node.op, "kind": node.kind, "args": [at[arg] for arg in node.args], "settings": dict(node.settings)}
+    if position in places.of:
+        mask = masks[position]
+        out |= {"table": places.of[position], "asked": None if mask is None else [at[one] for one in mask]}
+    if position in places.pending:
+        out["pending"] = places.pending[position]
+    return out
+
+
+def _signal(one: Draft, at: Mapping[int, int]) -> dict[str, object]:
+    return {
+        "detector": one.chosen.id,
+        "index": one.index,
+        "when": None if one.when is None else at[one.when],
+        "p": None if one.p is None else at[one.p],
+        "q": one.chosen.q,
+        "entity": at[one.entity],
+        "severity": {"level": one.level} if one.severity is None else {"node": at[one.severity]},
+        "evidence": [[name, at[observed], None if expected is None else at[expected]] for name, observed, expected in one.evidence],
+        "flags": one.chosen.flags,
+    }
+
+
+def _statement(graph: Graph, one: Draft) -> Statement:
+    return Statement(
+        detector=one.chosen.id,
+        index=one.index,
+        owasp=one.chosen.detector.owasp,
+        entity=graph.text(one.entity),
+        because=one.because,
+        evidence=tuple(name for name, _, _ in one.evidence),
+        settings=settings_of(one.chosen.detector),
+    )
+
+
+def _columns(graph: Graph, drafts: Iterable[Draft]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for one in drafts:
+        nodes = [graph[position] for position in prune(graph, [one])]
+        names = {str(node.setting("name")) for node in nodes if node.op == "column"}
+        found.setdefault(one.chosen.id, set()).update(names - {"always"})
+    return {detector: frozenset(names) for detector, names in found.items()}
+
+
+def _waits_for(position: int, places: Places, masks: Masks) -> set[int]:
+    windows = {places.tables[places.pending[position]].key} if position in places.pending else set()
+    return {*(masks[position] or ()), *windows}
+
+
+def _ordered(graph: Graph, roots: Iterable[int], waits: Mapping[int, set[int]]) -> list[int]:
+    """Everything that the roots need, each after its operands, masks and keys, otherwise in the order of making."""
+    before: dict[int, set[int]] = {}
+    waiting = list(roots)
+    while waiting:
+        here = waiting.pop()
+        if here not in before:
+            before[here] = {*graph[here].args, *waits.get(here, ())}
+            waiting.extend(before[here])
+    after: dict[int, list[int]] = {position: [] for position in before}
+    for position, needs in before.items():
+        for need in needs:
+            after[need].append(position)
+    missing = {position: len(needs) for position, needs in before.items()}
+    ready = [position for position, count in missing.items() if count == 0]
+    heapq.heapify(ready)
+    order: list[int] = []
+    while ready:
+        order.append(heapq.heappop(ready))
+        for position in after[order[-1]]:
+            missing[position] -= 1
+            if missing[position] == 0:
+                heapq.heappush(ready, position)
+    return order

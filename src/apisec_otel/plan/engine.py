@@ -1,0 +1,106 @@
+"""Runs a plan over batches and says what was raised, as typed objects with their sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from apisec_otel.plan.build import Plan, Statement
+from apisec_otel.plan.signal import SEVERITIES, Severity, sentence
+
+RaisedRow = tuple[int, int, float, int, int, Sequence[tuple[float, float]]]
+
+
+class Answers(Protocol):
+    """What an executor gives for a batch: row, signal, p, severity, entity and evidence of all that was raised."""
+
+    raised: Sequence[RaisedRow]
+
+
+class Executor(Protocol):
+    """What runs the JSON: `_native.Plan`."""
+
+    def run(self, batch: Any, ask_all: bool = False) -> Answers:
+        """Every row of the batch, in order."""
+        ...
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Identity, entries, bytes, evicted and expired of each table."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """A Signal that a row has raised."""
+
+    row: int
+    """Position in the batch."""
+    detector: str
+    index: int
+    """Which of the detector's Signals."""
+    severity: Severity
+    p: float
+    """How likely an honest entity does this; the detector's q where it has no p."""
+    score: float
+    """0 to 1: -log10(p) in twelfths."""
+    entity_type: str
+    entity: int
+    """The entity's hash; 0 when the row has none."""
+    evidence: Mapping[str, tuple[float | None, float | None]]
+    """Observed and expected, by name; None is not yet known."""
+    sentence: str
+
+
+class Engine:
+    """A plan with the state that it has built up. One thread at a time."""
+
+    def __init__(self, plan: Plan, executor: Executor | None = None) -> None:
+        self.plan = plan
+        self.executor = executor or native(plan.spec)
+
+    def observe(self, batch: Any, endpoint: Callable[[int], str]) -> list[Raised]:
+        """What the rows of the batch raise, in row order; `endpoint` names a row's endpoint for people, and is asked only then."""
+        return list(self._spoken(self.executor.run(batch).raised, endpoint))
+
+    def tables(self) -> list[dict[str, Any]]:
+        """The size and losses of each table, for metrics."""
+        return self.executor.tables()
+
+    def _spoken(self, rows: Sequence[RaisedRow], endpoint: Callable[[int], str]) -> Iterator[Raised]:
+        for row, signal, p, severity, entity, evidence in rows:
+            said = self.plan.statements[signal]
+            values = {name: (_known(a), _known(b)) for name, (a, b) in zip(said.evidence, evidence, strict=True)}
+            yield Raised(
+                row=row,
+                detector=said.detector,
+                index=said.index,
+                severity=SEVERITIES[severity],
+                p=p,
+                score=score(p),
+                entity_type=said.entity,
+                entity=entity,
+                evidence=values,
+                sentence=_because(said, values, endpoint(row)),
+            )
+
+
+def score(p: float) -> float:
+    """How far out a p-value lies, 0 to 1; 1e-12 and below are 1."""
+    return min(1.0, max(0.0, -math.log10(max(p, 1e-300)) / 12))
+
+
+def native(spec: str) -> Executor:
+    """The native executor; imported only here, so that planning works without it."""
+    executor: Executor = import_module("apisec_otel._native").Plan(spec)
+    return executor
+
+
+def _because(said: Statement, values: Mapping[str, tuple[float | None, float | None]], endpoint: str) -> str:
+    return sentence(said.because, values, said.settings, endpoint)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

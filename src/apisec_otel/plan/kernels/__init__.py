@@ -1,0 +1,13 @@
+"""Every kernel, one file each; `KERNELS` is the list that the planner reads."""
+
+from __future__ import annotations
+
+from apisec_otel.plan.kernel import Kernel
+from apisec_otel.plan.kernels.count import COUNT
+from apisec_otel.plan.kernels.distinct import DISTINCT
+from apisec_otel.plan.kernels.quantile import QUANTILE
+from apisec_otel.plan.kernels.tail import TAIL
+from apisec_otel.plan.kernels.total import TOTAL
+from apisec_otel.plan.kernels.trw import TRW
+
+KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in (COUNT, TOTAL, DISTINCT, TRW, QUANTILE, TAIL)}

@@ -1,0 +1,94 @@
+"""What a row has: every column with its kind, where it comes from and an example. Annotating `row` with a class says which rows."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn, TypeVar, overload
+
+from apisec_otel.plan.column import Column, Id, Logic, Number
+from apisec_otel.plan.node import Graph
+
+Face = TypeVar("Face", bound=Column, covariant=True)
+
+
+class Declared(Generic[Face]):
+    """A column of a row class: `Request.path` is this declaration, `row.path` the column."""
+
+    def __init__(self, face: type[Face], doc: str, *, source: str, example: str = "") -> None:
+        self.face: type[Face] = face
+        self.doc, self.source, self.example = doc, source, example
+        self.name = ""
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, row: None, owner: type[Request]) -> Declared[Face]: ...
+    @overload
+    def __get__(self, row: Request, owner: type[Request]) -> Face: ...
+    def __get__(self, row: Request | None, owner: type[Request]) -> Declared[Face] | Face:
+        if row is None:
+            return self
+        return self.face(row.graph, row.graph.add("column", kind=self.face.kind, name=self.name))
+
+
+class Request:
+    """An API request, as it arrives. Only what is said of these rows can be written on the span itself."""
+
+    in_order: ClassVar[bool] = False
+
+    environment = Declared(Id, "Where the service runs.", source="deployment.environment.name, .environment", example="prod")
+    service = Declared(Id, "Which service answered.", source="environment, service.namespace, service.name", example="shop")
+    version = Declared(Id, "The service's version.", source="service.version", example="1.4")
+    method = Declared(Id, "The request's method; POST for RPC.", source="http.request.method(_original), http.method", example="GET")
+    scheme = Declared(Id, "The URL's scheme.", source="url.scheme, http.scheme", example="https")
+    host = Declared(Id, "The host asked for, less its port.", source="server.address, http.host", example="api")
+    path = Declared(Id, "The URL's path.", source="url.path, http.target, url.full, http.url", example="/orders/7")
+    query = Declared(Id, "The URL's query.", source="url.query, http.target, url.full, http.url", example="page=2")
+    route = Declared(Id, "The template that the path matched.", source="http.route, RPC, GraphQL, learned", example="/orders/{id}")
+    endpoint = Declared(Id, "Service, method and route; else (unmatched).", source="service, method, route", example="shop GET /orders")
+    object_id = Declared(Id, "The object asked for.", source="last template value, else query id or *_id", example="7")
+    client = Declared(Id, "Where the request came from, after trusted proxies.", source="proxy walk", example="203.0.113.7")
+    network = Declared(Id, "The client's /24 or /64.", source="client", example="203.0.113.0/24")
+    user_agent = Declared(Id, "The client's program, as it says.", source="user_agent.original, http.user_agent", example="curl/8.5")
+    credential = Declared(Id, "The credential shown; missing when the status is 401.", source="a hashed header")
+    principal = Declared(Id, "Who asked.", source="user.id, enduser.id, credential")
+    session = Declared(Id, "The session of the request.", source="session.id, principal, client with user agent")
+    actor = Declared(Id, "The principal, else the session.", source="principal, session")
+    role = Declared(Id, "The principal's role.", source="user.roles, enduser.role", example="admin")
+    error_type = Declared(Id, "The kind of failure.", source="error.type", example="timeout")
+    trace_id = Declared(Id, "The trace.", source="trace_id")
+    span_id = Declared(Id, "The span.", source="span_id")
+
+    status = Declared(Number, "The HTTP status; RPC codes are mapped.", source="http.response.status_code, http.status_code", example="403")
+    duration = Declared(Number, "End less start, in seconds.", source="end - start", example="0.012")
+    request_size = Declared(Number, "The request's body in bytes.", source="http.request.body.size, content-length", example="36")
+    response_size = Declared(Number, "The response's body in bytes.", source="http.response.body.size, content-length", example="512")
+    time = Declared(Number, "Stream time, in seconds since 1970.", source="start, held to what was received")
+
+    succeeded = Declared(Logic, "Status 200 to 399.", source="status")
+    denied = Declared(Logic, "Status 401 or 403.", source="status")
+    not_found = Declared(Logic, "Status 404 or 405.", source="status")
+    failed = Declared(Logic, "Status 400 and up.", source="status")
+    login = Declared(Logic, "A POST on a login route.", source="endpoints::login")
+    login_failed = Declared(Logic, "A login with a failing status.", source="endpoints::login")
+    authenticated = Declared(Logic, "The principal is known; never unknown.", source="principal")
+    probe = Declared(Logic, "A health route.", source="endpoints::probes")
+    always = Declared(Logic, "True in every row.", source="")
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            names = [column.name for column in columns(type(self))]
+            near = difflib.get_close_matches(name, names, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise AttributeError(f"row.{name}: no such column.{meant} ({len(names)} columns: apisec-otel components --columns)")
+
+
+def columns(row: type[Request] = Request) -> list[Declared[Column]]:
+    """Every column of a row class, in the order of its declaration."""
+    return [value for value in vars(row).values() if isinstance(value, Declared)]

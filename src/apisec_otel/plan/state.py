@@ -1,0 +1,24 @@
+"""`state`: everything that remembers. Tallies answer with the row counted; baselines answer first and learn when a window closes."""
+
+from __future__ import annotations
+
+from apisec_otel.plan.kernel import Memory
+from apisec_otel.plan.kernels import count as _count
+from apisec_otel.plan.kernels import distinct as _distinct
+from apisec_otel.plan.kernels import quantile as _quantile
+from apisec_otel.plan.kernels import rate as _rate
+from apisec_otel.plan.kernels import tail as _tail
+from apisec_otel.plan.kernels import total as _total
+from apisec_otel.plan.kernels import trw as _trw
+
+
+class State(Memory):
+    """The whole vocabulary of memory, one line a kernel."""
+
+    count = _count.count
+    total = _total.total
+    distinct = _distinct.distinct
+    rate = _rate.rate
+    trw = _trw.trw
+    quantile = _quantile.quantile
+    tail = _tail.tail

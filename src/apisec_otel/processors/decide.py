@@ -1,0 +1,174 @@
+"""From raised signals to findings: writes on the spans, removes repeats, adds up risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar, Final
+
+from apisec_otel import semconv
+from apisec_otel.component import EndpointNames, Host
+from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, finding_id
+from apisec_otel.findings.repeats import Repeats
+from apisec_otel.findings.risk import EntityRisk
+from apisec_otel.findings.rows import Records, View
+from apisec_otel.findings.severity import Level
+from apisec_otel.findings.text import short
+from apisec_otel.spans.batch import NativeBatch, SpanBatch, Value
+
+RESTART: Final = 600 * 10**9
+"""A row in time that starts further back than this begins another recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideSettings:
+    """Turns raised signals into findings: removes repeats, adds up risk, writes on the spans."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"signals"})
+    provides: ClassVar[frozenset[str]] = frozenset({"findings"})
+
+    dedup: timedelta = timedelta(minutes=30)
+    """A detector shows a finding for the same entity and endpoint once in this long (event time), unless it got worse."""
+    forget: timedelta = timedelta(hours=24)
+    """An entity's risk is forgotten this long after its last signal."""
+    entities: int = 262_144
+    """Most pairs of entity and (detector, endpoint) whose risk is kept; the entity longest quiet goes first."""
+    repeats: int = 65_536
+    """Most findings remembered as shown; the oldest goes first."""
+
+    def __post_init__(self) -> None:
+        """Refuses tables that hold nothing and times that go back."""
+        if min(self.entities, self.repeats) < 1:
+            raise ValueError("entities and repeats must be at least 1")
+        if min(self.dedup, self.forget) < timedelta():
+            raise ValueError("dedup and forget must not be negative")
+
+    def build(self, host: Host) -> Decide:
+        """The running step."""
+        return Decide(self, host.view, host.vocabulary.hash, host.endpoint_names)
+
+
+class Decide:
+    """Judges the raised signals of one batch after the other, in order.
+
+    In: a batch and what was raised on its rows. Out: a finding for each signal, repeats included with their cause;
+    every row with a signal is annotated. Python runs for each signal, never for each span. `view` shows a batch's rows,
+    `keyed_hash` makes ids.
+    """
+
+    def __init__(self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames | None = None) -> None:
+        self._settings, self._view, self._hash = settings, view, keyed_hash
+        self._names = names or EndpointNames()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets what was shown and all risk."""
+        settings = self._settings
+        self._now = 0
+        self._repeats = Repeats(settings.repeats, _nanoseconds(settings.dedup))
+        self._risk = EntityRisk(settings.entities, _nanoseconds(settings.forget))
+
+    @property
+    def evicted(self) -> int:
+        """Entities whose risk went for want of room."""
+        return self._risk.evicted
+
+    def process(self, batch: SpanBatch) -> None:
+        """Leaves the findings of the batch's signals on it, for connectors."""
+        batch.findings += self.decide(batch.native, batch.raised)
+
+    def decide(self, batch: NativeBatch, raised: Sequence[Raised]) -> list[Finding]:
+        """The findings of the signals raised on the batch's rows, in row order."""
+        if not raised:
+            return []
+        records = self._view(batch)
+        findings: list[Finding] = []
+        by_row: dict[int, list[Raised]] = {}
+        for signal in sorted(raised, key=lambda signal: signal.row):
+            by_row.setdefault(signal.row, []).append(signal)
+        for row, signals in by_row.items():
+            self._advance(records, row)
+            judged = [self._finding(batch, records, signal) for signal in signals]
+            batch.annotate(row, span_attributes(judged))
+            findings += judged
+        return findings
+
+    def _advance(self, records: Records, row: int) -> None:
+        """Moves event time; rows that came late do not move it."""
+        time = int(records["time"][row])
+        if int(records["late"][row]) == 1:
+            return
+        if time + RESTART < self._now:
+            self.reset()
+        self._now = max(self._now, time)
+
+    def _finding(self, batch: NativeBatch, records: Records, signal: Raised) -> Finding:
+        row, level = signal.row, Level(signal.severity)
+        endpoint = int(records["endpoint"][row])
+        trace_id, span_id = records["trace_id"][row].tobytes(), records["span_id"][row].tobytes()
+        risk = self._risk.add(signal.entity, (signal.detector, endpoint), signal.score, self._now)
+        repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), level, self._now)
+        return Finding(
+            id=finding_id(self._hash, signal.detector, signal.entity, endpoint, trace_id, span_id),
+            detector=signal.detector,
+            level=level,
+            owasp=signal.owasp,
+            score=signal.score,
+            risk=100 * risk,
+            p=signal.p,
+            reason=short(signal.sentence),
+            entity=signal.entity,
+            entity_kind=signal.entity_kind,
+            session=int(records["session"][row]),
+            principal=int(records["principal"][row]),
+            endpoint=endpoint,
+            endpoint_name=short(self._names.name(endpoint)),
+            trace_id=trace_id,
+            span_id=span_id,
+            start=int(records["start"][row]),
+            end=int(records["end"][row]),
+            evidence=signal.evidence,
+            request=_facts(batch, records, row),
+            suppressed="dedup" if repeated else None,
+            row=row,
+        )
+
+
+def span_attributes(findings: Sequence[Finding]) -> dict[str, Value]:
+    """What is written on a span for the findings raised on it, shown or not; at most 10 keys."""
+    ranked = sorted(findings, key=lambda finding: (-finding.level, -finding.score, finding.detector))
+    worst = ranked[0]
+    written: dict[str, Value] = {
+        semconv.SEVERITY: worst.level.word,
+        semconv.FINDING: worst.detector,
+        semconv.FINDINGS: list(dict.fromkeys(finding.detector for finding in ranked)),
+        semconv.RISK_SCORE: round(max(finding.risk for finding in ranked), 1),
+        semconv.ENDPOINT: worst.endpoint_name,
+        semconv.REASON: worst.reason,
+        semconv.SAMPLING_KEEP: True,
+    }
+    if worst.session:
+        written[semconv.SESSION_ID] = f"{worst.session:016x}"
+    if worst.principal:
+        written[semconv.PRINCIPAL_HASH] = f"{worst.principal:016x}"
+    return written
+
+
+def _facts(batch: NativeBatch, records: Records, row: int) -> RequestFacts:
+    def text(column: str) -> str:
+        return short(batch.text(row, column) or "")
+
+    status = float(records["status"][row])
+    return RequestFacts(
+        service=text("service"),
+        method=text("method"),
+        route=text("route"),
+        status=int(status) if 0 < status < 1000 else 0,  # NaN compares false
+        client_address=text("client") or text("peer"),
+        user_agent=text("agent"),
+    )
+
+
+def _nanoseconds(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1) * 1000

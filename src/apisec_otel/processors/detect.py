@@ -1,0 +1,139 @@
+"""Runs all detectors at once: together they are one plan, which the native engine runs in one call a batch."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from apisec_otel.component import Chosen, Host, Nested, Processor, Size
+from apisec_otel.errors import ComponentError
+from apisec_otel.plan import build as plan
+from apisec_otel.plan.build import Plan
+from apisec_otel.plan.draft import Chosen as PlanChosen
+from apisec_otel.plan.engine import Engine
+from apisec_otel.plan.engine import Raised as Said
+from apisec_otel.plan.signal import SEVERITIES
+from apisec_otel.spans.batch import SpanBatch
+
+Mode = Literal["alert", "shadow", "off"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What holds for a detector that does not say otherwise."""
+
+    mode: Mode = "alert"
+    """alert: findings. shadow: counted only. off: not run."""
+    q: float = 1e-4
+    """A signal without a condition of its own is raised below this probability."""
+
+    def __post_init__(self) -> None:
+        """Refuses what is no probability."""
+        if not 0 < self.q < 1:
+            raise ValueError("q is a probability, above 0 and below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineKeys:
+    """The engine's keys beside a detector's own settings."""
+
+    mode: Mode | None = None
+    """alert: findings. shadow: counted only. off: not run. As in `defaults` when left out."""
+    q: float | None = None
+    """A signal without a condition of its own is raised below this probability. As in `defaults` when left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detect:
+    """Runs the detectors; every one that is installed runs unless its mode is `off`."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"request", "endpoint", "session"})
+    provides: ClassVar[frozenset[str]] = frozenset({"signals"})
+
+    defaults: Defaults = field(default_factory=Defaults)
+    """What holds for a detector that does not say otherwise."""
+    detectors: Annotated[dict[str, Chosen], Nested("detectors", EngineKeys)] = field(default_factory=dict)
+    """Settings by detector, the engine's keys (mode, q) among them; an installed one that is not named has its defaults."""
+    max_bytes: Size = 128 << 20
+    """Most memory for what the detectors remember; past it the least useful is forgotten."""
+
+    def table_bytes(self) -> int:
+        """Cap of the plan's tables."""
+        return self.max_bytes
+
+    def running(self) -> Iterator[tuple[str, Any, Mode, float]]:
+        """Id, settings, mode and q of each detector that is not off, by id."""
+        for id, chosen in sorted(self.detectors.items()):
+            mode = chosen.beside.mode or self.defaults.mode
+            if mode != "off":
+                yield id, chosen.settings, mode, chosen.beside.q or self.defaults.q
+
+    def verify(self) -> None:
+        """Plans without running; raises ComponentError or ValueError with what a detector did wrong."""
+        self.plan()
+
+    def plan(self) -> Plan:
+        """The plan of all running detectors."""
+        chosen = [PlanChosen(id=id, detector=each, q=q, flags=mode == "alert") for id, each, mode, q in self.running()]
+        return plan.build(chosen, memory=self.max_bytes)
+
+    def build(self, host: Host) -> Processor:
+        """The running plan."""
+        try:
+            engine = Engine(self.plan())
+        except ImportError as error:
+            raise ComponentError(f"processors::{host.id}: the native module is not built: {error}; run `make build`") from error
+        return Detecting(engine, frozenset(id for id, _, mode, _ in self.running() if mode == "shadow"), host)
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """One signal raised on one row, in words and numbers."""
+
+    row: int
+    detector: str
+    owasp: str
+    severity: int
+    p: float
+    score: float
+    entity: int
+    entity_kind: str
+    evidence: Mapping[str, tuple[float, float]]
+    sentence: str
+
+
+class Detecting:
+    """The plan at work; Python runs for each signal, never for each span."""
+
+    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host) -> None:
+        self._engine, self._shadow, self._host = engine, shadow, host
+        self._owasp = {each.detector: each.owasp for each in engine.plan.statements}
+
+    def process(self, batch: SpanBatch) -> None:
+        """Puts what is raised on the batch; a shadow detector's signals are only counted."""
+        for each in self._engine.observe(batch.native, lambda row: self._endpoint(batch, row)):
+            mode = "shadow" if each.detector in self._shadow else "alert"
+            self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
+            if mode == "alert":
+                batch.raised.append(self._spoken(each))
+
+    def _endpoint(self, batch: SpanBatch, row: int) -> str:
+        return self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))
+
+    def _spoken(self, each: Said) -> Raised:
+        return Raised(
+            row=each.row,
+            detector=each.detector,
+            owasp=self._owasp[each.detector],
+            severity=SEVERITIES.index(each.severity),
+            p=each.p,
+            score=each.score,
+            entity=each.entity,
+            entity_kind=each.entity_type,
+            evidence={name: (_number(observed), _number(expected)) for name, (observed, expected) in each.evidence.items()},
+            sentence=each.sentence,
+        )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,104 @@
+"""Which spans are API requests, from where they came, and how they ended."""
+
+import ipaddress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from pydantic import SecretStr
+
+from apisec_otel.component import Host, Processor, Size
+from apisec_otel.processors.native import native_step
+from apisec_otel.spans.batch import SpanBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Finds the spans that are API requests and fills what is read from one span alone."""
+
+    provides: ClassVar[frozenset[str]] = frozenset(
+        {"request", "time", "client", "network", "service", "succeeded", "denied", "not_found", "failed", "late"},
+    )
+
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+    """Networks whose forwarding headers are believed, in CIDR notation; loopback and private networks by default."""
+    secret_headers: tuple[str, ...] = ()
+    """More headers whose values are overwritten on the way out."""
+    secret_queries: tuple[str, ...] = ()
+    """More query names whose values are overwritten on the way out."""
+    secret_attributes: tuple[str, ...] = ()
+    """More attributes whose values are overwritten, by their full keys."""
+    hash_key: SecretStr | None = None
+    """Secret of all hashed ids, 32 hex digits; without it one is made once and kept in file_storage."""
+    repeats: Size = 32 << 20
+    """Most memory for remembering requests seen, so that a sender's retry is not counted twice."""
+
+    def __post_init__(self) -> None:
+        """Refuses what is no network and no key."""
+        for each in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError:
+                raise ValueError(f"trusted_proxies: {each!r} is no network; write 10.0.0.0/8 or 10.1.2.3") from None
+        if self.hash_key is not None:
+            self.hash_bytes()
+
+    def hash_bytes(self) -> bytes | None:
+        """The secret, when it is configured."""
+        if self.hash_key is None:
+            return None
+        try:
+            key = bytes.fromhex(self.hash_key.get_secret_value())
+        except ValueError:
+            key = b""
+        if len(key) != 16:
+            raise ValueError("hash_key is 32 hex digits, as `openssl rand -hex 16` prints them")
+        return key
+
+    def vocabulary(self) -> dict[str, tuple[str, ...]]:
+        """What it adds to the vocabulary."""
+        return {"secret_headers": self.secret_headers, "secret_queries": self.secret_queries, "secret_attributes": self.secret_attributes}
+
+    def table_bytes(self) -> int:
+        """Cap of the memory of repeats."""
+        return self.repeats
+
+    def for_native(self) -> dict[str, object]:
+        """What the native step takes."""
+        return {"trusted_proxies": list(self.trusted_proxies), "retry_bytes": self.repeats}
+
+    def build(self, host: Host) -> Processor:
+        """The running step."""
+        return _Observing(native_step("Requests", self.for_native(), host), host)
+
+
+class _Observing:
+    """Stream time and the memory of retries live in the native step."""
+
+    def __init__(self, step: Any, host: Host) -> None:
+        self._step, self._received = step, host.received
+        for name in ("requests", "repeats", "repeated_ids", "late"):
+            host.telemetry.observe(f"apisec_{name}", partial(self._count, name), kind="counter")
+
+    def _count(self, name: str) -> float:
+        return float(self._step.counts()[name])
+
+    def process(self, batch: SpanBatch) -> None:
+        """Places each request in time; a span that came before gets back what was written on it."""
+        self._step.process(batch.native, self._received())
+
+    def remember(self, batch: SpanBatch) -> None:
+        """Keeps what was written, for a sender that tries again."""
+        self._step.remember(batch.native)
+
+    def counts(self) -> dict[str, int]:
+        """Requests, repeats, repeated_ids, late and bytes since the start."""
+        return dict(self._step.counts())
+
+    def now(self) -> int:
+        """Stream time, ns."""
+        return int(self._step.now())
+
+    def restart(self) -> None:
+        """Starts time anew, for a recording that begins in the past of the one before."""
+        self._step.restart()

@@ -1,0 +1,263 @@
+"""Runs a configuration: starts, reloads, drains.
+
+Start goes against the stream (extensions, exporters, connectors, engine, receivers last), stop goes with it: nothing
+comes in before everything behind it is ready, and nothing that came in is lost.
+"""
+
+import logging
+import os
+import queue
+import secrets
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, Literal
+
+from apisec_otel.assembly import Assembler, Assembly, Vocabulary, build, native_rows, native_vocabulary
+from apisec_otel.clock import Clock, SystemClock
+from apisec_otel.component import Host, Running
+from apisec_otel.config import Component, Config
+from apisec_otel.errors import ApisecError, ComponentError
+from apisec_otel.extensions.file_storage import Directory
+from apisec_otel.extensions.health_check import Health, Server
+from apisec_otel.telemetry import Telemetry, log_to_stderr, observe_process
+from apisec_otel.transport import Transport
+
+log = logging.getLogger(__name__)
+
+DRAIN = 10.0
+"""Seconds that requests in flight have to be answered when the service stops."""
+
+Event = Literal["stop", "reload"]
+
+
+@dataclass(kw_only=True)
+class Service:
+    """Everything that runs in one process."""
+
+    load: Callable[[], Config]
+    """Reads the configuration; called again for a reload."""
+    make_transport: Callable[[Config, Any], Transport]
+    make_vocabulary: Callable[[Vocabulary], Any] = native_vocabulary
+    make_view: Callable[[], Callable[[Any], Any]] = native_rows
+    clock: Clock = field(default_factory=SystemClock)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    _extensions: dict[Component, Any] = field(default_factory=dict)
+    _now: Assembly | None = None
+    _engine: threading.Thread | None = None
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _broken: dict[str, str] = field(default_factory=dict)
+    _available: bool = False
+    _secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
+    _events: "queue.SimpleQueue[Event]" = field(default_factory=queue.SimpleQueue)
+
+    def run(self) -> None:
+        """Starts, then obeys signals until one says stop; raises ApisecError when it cannot start."""
+        with self._signals():
+            self.start()
+            while self._events.get() == "reload":
+                self.reload()
+            log.info("stopping: no new requests, %d s for those in flight", DRAIN)
+            self.stop()
+
+    def start(self) -> None:
+        """Starts all of it; on an error everything is stopped again."""
+        config = self.load()
+        self._log(config)
+        observe_process(self.telemetry)
+        try:
+            self._serve_metrics(config)
+            self._start_extensions(config)
+            self._begin(self._assembler().assemble(config))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Drains and closes; may be called at any time and more than once."""
+        self._available = False
+        self._end()
+        for each in reversed(list(self._extensions.values())):
+            _stop(each)
+        self._extensions = {}
+        self.telemetry.stop()
+
+    def reload(self) -> None:
+        """Goes over to the configuration as it is now; when it is invalid or cannot be built, the old one goes on."""
+        old = self._now
+        try:
+            config = self.load()
+            new = self._assembler().assemble(config, old)
+        except ApisecError as error:
+            log.error("reload: the configuration is left as it was:\n%s", error)
+            return
+        kept = sum(1 for each in new.processors if old and each in old.processors and old.processors[each] is new.processors[each])
+        self._end()
+        try:
+            self._log(config)
+            self._start_extensions(config)
+            self._begin(new)
+        except ApisecError as error:
+            log.error("reload: back to the old configuration: %s", error)
+            self._end()
+            if old:
+                self._start_extensions(old.config)
+                self._begin(self._assembler().assemble(old.config, old))
+            return
+        log.info("reloaded: %d of %d processors keep what they remember", kept, len(new.processors))
+        if kept < len(new.processors):
+            cold = [str(each.id) for each in new.processors if not (old and old.processors.get(each) is new.processors[each])]
+            log.warning("changed, so started without memory: %s", ", ".join(cold))
+
+    def ask(self, event: Event) -> None:
+        """Has the running service reload or stop, as a signal would."""
+        self._events.put(event)
+
+    def health(self) -> Health:
+        """What the health check says."""
+        engine = self._now.engine if self._now else None
+        return Health(self._available, {**(engine.degraded() if engine else {}), **self._broken})
+
+    def _assembler(self) -> Assembler:
+        directory = self._directory()
+        host = Host(clock=self.clock, telemetry=self.telemetry, directory=directory.path if directory else None, in_flight=self._in_flight)
+        if directory:
+            self._secret = directory.hash_key()
+        return Assembler(
+            host=host,
+            make_transport=self.make_transport,
+            make_vocabulary=self.make_vocabulary,
+            make_view=self.make_view,
+            made_secret=self._secret,
+        )
+
+    def _in_flight(self) -> int:
+        return self._now.transport.in_flight() if self._now else 0
+
+    def _directory(self) -> Directory | None:
+        return next((each for each in self._extensions.values() if isinstance(each, Directory)), None)
+
+    def _start_extensions(self, config: Config) -> None:
+        """Starts what is new, stops what is gone, leaves the rest alone."""
+        for component in [each for each in self._extensions if each not in config.extensions]:
+            _stop(self._extensions.pop(component))
+        for component in config.extensions:
+            if component not in self._extensions:
+                extension = build(component, Host(clock=self.clock, telemetry=self.telemetry))
+                if isinstance(extension, Server):
+                    extension.report = self.health
+                _start(component, extension)
+                self._extensions[component] = extension
+
+    def _begin(self, new: Assembly) -> None:
+        self._now = new
+        self._ending.clear()
+        for component, exporter in new.exporters.items():
+            _start(component, exporter)
+        for component, connector in new.connectors.items():
+            _start(component, connector)
+        if new.engine:
+            self._engine = threading.Thread(target=self._work, args=(new,), name="engine", daemon=True)
+            self._engine.start()
+        new.transport.start()
+        self._available = True
+        log.info("everything is ready: %s", ", ".join(f"{each.id}" for each in new.config.pipelines))
+
+    def _end(self) -> None:
+        """Stops what `_begin` started: receivers first."""
+        now = self._now
+        if not now:
+            return
+        self._ending.set()
+        now.transport.stop(DRAIN)
+        if self._engine:
+            self._engine.join(DRAIN)
+            self._engine = None
+        for part in (*now.connectors.values(), *now.exporters.values()):
+            _stop(part)
+        now.transport.close()
+        self._now = None
+
+    def _work(self, now: Assembly) -> None:
+        """The engine thread. What escapes a turn is a fault of ours: it is told, and the next turn begins anew."""
+        while now.engine:
+            try:
+                now.engine.run(now.transport.source())
+                return
+            except Exception as error:
+                if self._ending.wait(1.0):
+                    return
+                self._broken["engine"] = f"{type(error).__name__}: {error}"
+                log.exception("the engine failed and begins anew")
+
+    def _serve_metrics(self, config: Config) -> None:
+        metrics = config.telemetry.metrics
+        if metrics.level == "none":
+            return
+        for reader in metrics.readers[:1]:
+            address = reader.pull.exporter.prometheus
+            try:
+                port = self.telemetry.serve(address.host, address.port)
+            except OSError as error:
+                where = f"{address.host}:{address.port}"
+                raise ComponentError(f"service::telemetry::metrics cannot listen on {where}: {error.strerror}") from error
+            log.info("self-metrics on http://%s:%d/metrics", address.host, port)
+        self.telemetry.observe_all(lambda: self._now.transport.counted() if self._now else ())
+
+    @staticmethod
+    def _log(config: Config) -> None:
+        logs = config.telemetry.logs
+        log_to_stderr("WARNING" if logs.level == "WARN" else logs.level, logs.encoding)
+        for note in config.notes:
+            log.warning("%s", note)
+
+    def _signals(self) -> "_Signals":
+        return _Signals(self._events)
+
+
+class _Signals:
+    """SIGTERM and SIGINT stop, SIGHUP reloads; a second SIGINT ends at once."""
+
+    def __init__(self, events: "queue.SimpleQueue[Event]") -> None:
+        self._events = events
+        self._before: dict[int, Any] = {}
+        self._stopping = False
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._take)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._events.put("reload")
+            return
+        if number == signal.SIGINT and self._stopping:
+            os._exit(130)
+        self._stopping = True
+        self._events.put("stop")
+
+
+def _start(component: Component, part: Any) -> None:
+    if not isinstance(part, Running):
+        return
+    try:
+        part.start()
+    except ApisecError:
+        raise
+    except Exception as error:
+        raise ComponentError(f"{component.family}::{component.id} cannot start: {type(error).__name__}: {error}") from error
+
+
+def _stop(part: Any) -> None:
+    if not isinstance(part, Running):
+        return
+    try:
+        part.stop()
+    except Exception:
+        log.exception("%s failed to stop", type(part).__name__)

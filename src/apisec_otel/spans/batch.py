@@ -1,0 +1,53 @@
+"""One turn's spans: the native batch and what the components leave on it."""
+
+from typing import Any, Protocol
+
+Value = str | float | bool | int | list[str]
+
+
+class NativeBatch(Protocol):
+    """The face of `_native.SpanBatch`."""
+
+    @property
+    def spans(self) -> int: ...
+    def __len__(self) -> int: ...
+    def text(self, row: int, column: str, /) -> str | None: ...
+    def annotate(self, row: int, attributes: dict[str, Value], /) -> None: ...
+    def encode(self) -> list[bytes]: ...
+    def secrets(self) -> dict[str, int]: ...
+
+
+class SpanBatch:
+    """The spans of the requests that one turn of the engine works on.
+
+    Its rows are the spans that are API requests. Columns are read-only; what is written on a row leaves with its span.
+    """
+
+    __slots__ = ("findings", "native", "raised")
+
+    def __init__(self, native: NativeBatch) -> None:
+        self.native = native
+        self.raised: list[Any] = []
+        """Signals that the plan raised on these rows, for `decide`."""
+        self.findings: list[Any] = []
+        """What `decide` found worth showing, for connectors."""
+
+    def __len__(self) -> int:
+        return len(self.native)
+
+    @property
+    def spans(self) -> int:
+        """Spans of every kind, rows or not."""
+        return self.native.spans
+
+    def text(self, row: int, column: str) -> str | None:
+        """The text of a column, sliced from the bytes; None when it is missing."""
+        return self.native.text(row, column)
+
+    def annotate(self, row: int, attributes: dict[str, Value]) -> None:
+        """Writes attributes on the row's span; keys already there are replaced."""
+        self.native.annotate(row, attributes)
+
+    def encode(self) -> list[bytes]:
+        """The requests, one each as they came; the same content where nothing was written."""
+        return self.native.encode()

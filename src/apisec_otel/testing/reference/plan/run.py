@@ -1,0 +1,212 @@
+"""The executor of the oracle: one row after the other, every node in order, ticks between rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from apisec_otel.testing.reference.plan.baselines import HISTOGRAM_WORDS, PENDING_WORDS, Histogram, Pending
+from apisec_otel.testing.reference.plan.pointwise import NAN, POINTWISE, Value
+from apisec_otel.testing.reference.plan.table import SECOND, Table
+from apisec_otel.testing.reference.plan.tallies import TALLIES, TallyCells
+
+_SEGMENT = 512
+_FLAGGED = 24 * 3600 * SECOND
+_MOST_FLAGGED = 65_536
+_BASELINES = ("quantile", "tail")
+_MISSING: dict[str, Value] = {"number": NAN, "logic": 0, "id": 0}
+
+RaisedRow = tuple[int, int, float, int, int, list[tuple[float, float]]]
+
+
+@dataclass
+class ReferenceAnswers:
+    """What the rows of one call raised, and the value of every node in every row."""
+
+    raised: list[RaisedRow] = field(default_factory=list)
+    values: list[list[Value]] = field(default_factory=list)
+    """One list a row, one value a node."""
+    scores: list[list[float]] = field(default_factory=list)
+    """One list a row, one score a signal; only with ask_all."""
+    learning: list[bool] = field(default_factory=list)
+    """Whether a baseline of the row lacked teachers; only with ask_all."""
+
+
+class Reference:
+    """A plan and its state. Rows are dicts: `time` (stream time, ns), perhaps `late`, and columns; an absent column is missing."""
+
+    def __init__(self, spec: str) -> None:
+        plan = json.loads(spec)
+        self.nodes: list[dict[str, Any]] = plan["nodes"]
+        self.signals: list[dict[str, Any]] = plan["signals"]
+        self.tables = [Table(table["bytes"], table["expiry"]) for table in plan["tables"]]
+        self._keys: list[int] = [table["key"] for table in plan["tables"]]
+        self._histograms = self._shared_histograms()
+        self._count_words()
+        self._second: int | None = None
+        self._in_segment = 0
+        self._row_number = 0
+        self._flagged: dict[int, int] = {}
+        self._flagging: list[int] = []
+
+    def run(self, rows: Iterable[Mapping[str, Any]], ask_all: bool = False) -> ReferenceAnswers:
+        """Every row in order. Calling once with all rows, or many times with some, answers the same."""
+        answers = ReferenceAnswers()
+        for index, row in enumerate(rows):
+            self._boundary(row["time"])
+            values, learning = self._row(row, ask_all)
+            answers.values.append(values)
+            scores = [self._judge(answers, index, position, values) for position in range(len(self.signals))]
+            if ask_all:
+                answers.scores.append(scores)
+                answers.learning.append(learning)
+            self._row_number += 1
+        return answers
+
+    def _shared_histograms(self) -> dict[int, int]:
+        """For each baseline node the first node that has the same state; cells lie under that one."""
+        first: dict[tuple[Any, ...], int] = {}
+        return {
+            index: first.setdefault((*node["args"], node["settings"]["window"]), index)
+            for index, node in enumerate(self.nodes)
+            if node["op"] in _BASELINES
+        }
+
+    def _count_words(self) -> None:
+        for index, node in enumerate(self.nodes):
+            if node["op"] in TALLIES:
+                self.tables[node["table"]].words += TALLIES[node["op"]][1]
+            elif self._histograms.get(index) == index:
+                self.tables[node["table"]].words += HISTOGRAM_WORDS
+                self.tables[node["pending"]].words += PENDING_WORDS
+
+    def _boundary(self, time: int) -> None:
+        """What happens between two rows."""
+        second = time // SECOND
+        ticks = self._second is not None and second > self._second
+        if ticks:
+            self._take_flags(second * SECOND)
+            self._teach(second * SECOND)
+        if ticks or self._in_segment == _SEGMENT:
+            for table in self.tables:
+                table.settle()
+            self._in_segment = 0
+        if ticks:
+            for table in self.tables:
+                table.expire(second * SECOND)
+        self._second = second
+        self._in_segment += 1
+
+    def _take_flags(self, now: int) -> None:
+        for entity in self._flagging:
+            self._flagged.pop(entity, None)
+            self._flagged[entity] = now + _FLAGGED
+            if len(self._flagged) > _MOST_FLAGGED:
+                del self._flagged[next(iter(self._flagged))]
+        self._flagging.clear()
+
+    def _teach(self, now: int) -> None:
+        for owner in sorted(set(self._histograms.values())):
+            node = self.nodes[owner]
+            closed: list[Pending] = []
+            for entry in self.tables[node["pending"]].entries.values():
+                pending: Pending | None = entry.cells.get(-owner - 1)
+                if pending and now >= (pending.window + 1) * node["settings"]["window"]:
+                    closed.append(pending)
+                    del entry.cells[-owner - 1]
+            for pending in sorted(closed, key=lambda one: one.order):
+                if now >= self._flagged.get(pending.teacher, 0):
+                    cells = self.tables[node["table"]].visit(pending.by, now).cells
+                    cells.setdefault(owner, Histogram()).learn(pending.value, pending.teacher)
+
+    def _row(self, row: Mapping[str, Any], ask_all: bool) -> tuple[list[Value], bool]:
+        values: list[Value] = []
+        learning = False
+        for index, node in enumerate(self.nodes):
+            args = [values[arg] for arg in node["args"]]
+            if node["op"] == "column":
+                values.append(self._column(node, row))
+            elif node["op"] == "constant":
+                values.append(float(node["settings"]["value"]))
+            elif node["op"] in POINTWISE:
+                values.append(POINTWISE[node["op"]](*args))
+            else:
+                asked = ask_all or node["asked"] is None or any(values[mask] == 1 for mask in node["asked"])
+                if node["op"] in TALLIES:
+                    answer = self._tally(index, node, args, row)
+                else:
+                    answer, lacking = self._baseline(index, node, values, row)
+                    learning = learning or (asked and lacking)
+                values.append(answer if asked else NAN)
+        return values, learning
+
+    def _column(self, node: Mapping[str, Any], row: Mapping[str, Any]) -> Value:
+        name = node["settings"]["name"]
+        if name == "always":
+            return 1
+        if name == "time":
+            return float(row["time"]) / 1e9
+        value: Value = row.get(name, _MISSING[node["kind"]])
+        return float(value) if node["kind"] == "number" else value
+
+    def _tally(self, index: int, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any]) -> float:
+        make, _ = TALLIES[node["op"]]
+        *operand, by, where = args
+        table, key, time = self.tables[node["table"]], int(by), row["time"]
+        if key == 0:
+            return NAN
+        blank = make(node["settings"])
+        if where == 1 and not row.get("late") and blank.counts(operand[0] if operand else 1):
+            table.visit(key, time).cells.setdefault(index, blank).count(time, operand[0] if operand else 1)
+        kept: TallyCells | None = table.cells(key, index)
+        return kept.answer(time) if kept else 0.0
+
+    def _baseline(self, index: int, node: Mapping[str, Any], values: list[Value], row: Mapping[str, Any]) -> tuple[float, bool]:
+        args = [values[arg] for arg in node["args"]]
+        value, by, teacher, where = args[0], int(args[1]), int(args[2]), args[3]
+        owner = self._histograms[index]
+        if owner == index and where == 1 and by and teacher and not math.isnan(value) and not row.get("late"):
+            self._remember(owner, value, by, teacher, int(values[self._keys[node["pending"]]]), row["time"])
+        if by == 0 or (node["op"] == "tail" and math.isnan(value)):
+            return NAN, False
+        histogram: Histogram | None = self.tables[node["table"]].cells(by, owner)
+        if histogram is None or not histogram.supported():
+            return NAN, True
+        return (histogram.quantile(node["settings"]["q"]) if node["op"] == "quantile" else histogram.tail(value)), False
+
+    def _remember(self, owner: int, value: float, by: int, teacher: int, key: int, time: int) -> None:
+        node = self.nodes[owner]
+        window = time // node["settings"]["window"]
+        cells = self.tables[node["pending"]].visit(key, time).cells
+        pending = cells.setdefault(-owner - 1, Pending(window, value, by, teacher, self._row_number))
+        pending.value = max(pending.value, value)
+
+    def _judge(self, answers: ReferenceAnswers, index: int, position: int, values: list[Value]) -> float:
+        """The score of one signal on one row; what is raised is written down and flags its entity from the next tick."""
+        signal = self.signals[position]
+        q = signal["q"]
+        p = NAN if signal["p"] is None else float(values[signal["p"]])
+        p = p if math.isnan(p) else min(1.0, max(0.0, p))
+        raised = p < q if signal["when"] is None else values[signal["when"]] == 1
+        if not raised:
+            return 0.0 if math.isnan(p) else _score(p)
+        p = q if math.isnan(p) else p
+        entity = int(values[signal["entity"]])
+        evidence = [(float(values[seen]), NAN if usual is None else float(values[usual])) for _, seen, usual in signal["evidence"]]
+        answers.raised.append((index, position, p, self._severity(signal["severity"], values), entity, evidence))
+        if signal["flags"] and entity:
+            self._flagging.append(entity)
+        return _score(p)
+
+    def _severity(self, severity: Mapping[str, int], values: list[Value]) -> int:
+        if "level" in severity:
+            return severity["level"]
+        value = values[severity["node"]]
+        return 0 if math.isnan(value) else min(4, max(0, math.trunc(value)))
+
+
+def _score(p: float) -> float:
+    return min(1.0, max(0.0, -math.log10(max(p, 1e-300)) / 12))

@@ -1,0 +1,119 @@
+"""Tallies: they answer with the row counted. `count` changes the cells, `answer` only looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+_PARTS = 8
+_VALUE_SHIFT = 16
+
+
+class TallyCells(Protocol):
+    """One key's part of a tally."""
+
+    def counts(self, operand: float | int) -> bool:
+        """Whether a row with this operand is counted (its `where` holds)."""
+        ...
+
+    def count(self, time: int, operand: float | int) -> None:
+        """Counts one row."""
+        ...
+
+    def answer(self, time: int) -> float:
+        """The tally as of a time."""
+        ...
+
+    def spilled(self) -> int:
+        """Words beyond the fixed cells."""
+        ...
+
+
+class Count:
+    """How many, by the eighths of a sliding time."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.part = max(settings["within"] // _PARTS, 1)
+        self.sums: dict[int, float] = {}
+
+    def counts(self, operand: float | int) -> bool:
+        return True
+
+    def count(self, time: int, operand: float | int) -> None:
+        now = time // self.part
+        self.sums[now] = self.sums.get(now, 0.0) + operand
+        for old in [part for part in self.sums if part <= now - _PARTS]:
+            del self.sums[old]
+
+    def answer(self, time: int) -> float:
+        now = time // self.part
+        total = sum((self.sums[part] for part in sorted(self.sums) if part > now - _PARTS), 0.0)
+        return total if math.isfinite(total) else math.nan
+
+    def spilled(self) -> int:
+        return 0
+
+
+class Total(Count):
+    """How much: as Count, each row with its own weight."""
+
+    def counts(self, operand: float | int) -> bool:
+        return not math.isnan(operand)
+
+
+class Distinct:
+    """How many different: each value with the eighth in which it was last seen."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.part = max(settings["within"] // _PARTS, 1)
+        self.limit: int = settings["limit"]
+        self.seen: dict[int, int] = {}
+
+    def counts(self, operand: float | int) -> bool:
+        return operand != 0
+
+    def count(self, time: int, operand: float | int) -> None:
+        now, value = time // self.part, int(operand) >> _VALUE_SHIFT
+        self.seen = {one: part for one, part in self.seen.items() if part > now - _PARTS}
+        if value in self.seen or len(self.seen) < self.limit:
+            self.seen[value] = now
+
+    def answer(self, time: int) -> float:
+        now = time // self.part
+        return float(sum(part > now - _PARTS for part in self.seen.values()))
+
+    def spilled(self) -> int:
+        return len(self.seen)
+
+
+class Trw:
+    """Log-odds that fade."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        normal, attack = settings["normal"], settings["attack"]
+        self.up, self.down = math.log(attack / normal), math.log((1 - attack) / (1 - normal))
+        self.floor, self.ceiling, self.half_life = settings["floor"], settings["ceiling"], settings["half_life"]
+        self.odds, self.time = 0.0, 0
+
+    def counts(self, operand: float | int) -> bool:
+        return operand != 0
+
+    def count(self, time: int, operand: float | int) -> None:
+        moved = self.answer(time) + (self.up if operand == 1 else self.down)
+        self.odds, self.time = min(max(moved, self.floor), self.ceiling), time
+
+    def answer(self, time: int) -> float:
+        return self.odds * math.exp2(-(time - self.time) / self.half_life)
+
+    def spilled(self) -> int:
+        return 0
+
+
+TALLIES: dict[str, tuple[Callable[[Mapping[str, Any]], TallyCells], int]] = {
+    "count": (Count, 5),
+    "total": (Total, 9),
+    "distinct": (Distinct, 2),
+    "trw": (Trw, 2),
+}
+"""Each tally with its fixed words a key."""

@@ -1,0 +1,16 @@
+"""Dropping a condition of a detector, or halving or doubling a setting, is seen by one of its scenarios."""
+
+from __future__ import annotations
+
+import pytest
+from shipped import DETECTORS, RUN, scenarios
+
+from apisec_otel.testing.tight import changes, seen
+
+CHANGES = [(detector, change) for detector in DETECTORS for change in changes(detector)]
+
+
+@pytest.mark.parametrize(("detector", "change"), CHANGES, ids=lambda part: part.replace(" ", "_"))
+def test_change_is_seen(detector: str, change: str) -> None:
+    """Some scenario comes out differently."""
+    assert seen(change, scenarios(detector), RUN)
