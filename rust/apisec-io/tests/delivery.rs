@@ -91,6 +91,7 @@ impl Bench {
             .map(|request| Outgoing {
                 request,
                 payload: None,
+                same: false,
             })
             .collect();
         self.exporter.push(outgoing);
