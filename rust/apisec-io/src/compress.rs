@@ -141,7 +141,7 @@ fn gunzip(body: &[u8], cap: usize) -> Result<Bytes, Refusal> {
 }
 
 fn inflate(encoding: Encoding, body: &[u8], cap: usize, hint: usize) -> Result<Bytes, Refusal> {
-    let mut size = hint.clamp(64, cap);
+    let mut size = hint.max(64).min(cap);
     loop {
         let mut out = vec![0; size];
         let done = INFLATE.with_borrow_mut(|inflate| match encoding {

@@ -7,10 +7,22 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// How far the end has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Not begun.
+    #[default]
+    Serving,
+    /// No new connections; open ones finish what they have.
+    Leaving,
+    /// Nothing goes on.
+    Cut,
+}
+
 /// Told to each port and connection; ends when the last of them does.
 #[derive(Debug)]
 pub struct Drain {
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Phase>,
     open: Option<mpsc::Sender<()>>,
     closed: mpsc::Receiver<()>,
     ports: Vec<JoinHandle<()>>,
@@ -20,7 +32,7 @@ impl Default for Drain {
     fn default() -> Self {
         let (open, closed) = mpsc::channel(1);
         Drain {
-            stop: watch::Sender::new(false),
+            stop: watch::Sender::new(Phase::Serving),
             open: Some(open),
             closed,
             ports: Vec::new(),
@@ -30,7 +42,7 @@ impl Default for Drain {
 
 impl Drain {
     /// What a port listens to.
-    pub fn stop(&self) -> watch::Receiver<bool> {
+    pub fn stop(&self) -> watch::Receiver<Phase> {
         self.stop.subscribe()
     }
 
@@ -46,7 +58,7 @@ impl Drain {
 
     /// Stops accepting and asks connections to close.
     pub fn begin(&mut self) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Phase::Leaving);
         self.open = None;
     }
 
@@ -56,6 +68,7 @@ impl Drain {
         let done = tokio::time::timeout(within, self.closed.recv())
             .await
             .is_ok();
+        self.stop.send_replace(Phase::Cut);
         self.ports.iter().for_each(JoinHandle::abort);
         done
     }

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    drain::Phase,
     otlp::Transport,
     receive::Port,
     serve::connection,
@@ -137,11 +138,11 @@ pub async fn bind(port: Arc<Port>) -> io::Result<Bound> {
 
 impl Bound {
     /// Accepts until `drain` says stop. Each connection holds a clone of `open`: when all are dropped, none is left.
-    pub async fn accept(self, mut drain: watch::Receiver<bool>, open: mpsc::Sender<()>) {
+    pub async fn accept(self, mut drain: watch::Receiver<Phase>, open: mpsc::Sender<()>) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                _ = drain.wait_for(|stop| *stop) => return,
+                _ = drain.wait_for(|phase| *phase >= Phase::Leaving) => return,
             };
             match accepted {
                 Ok((socket, _)) => self.begin(socket, &drain, &open),
@@ -163,7 +164,7 @@ impl Bound {
     fn begin(
         &self,
         socket: tokio::net::TcpStream,
-        drain: &watch::Receiver<bool>,
+        drain: &watch::Receiver<Phase>,
         open: &mpsc::Sender<()>,
     ) {
         let Some(held) = self.port.receiver.core.connections.hold(1) else {
@@ -177,7 +178,11 @@ impl Bound {
         );
         tokio::spawn(async move {
             let receiver = port.receiver.clone();
-            let ending = connection(port, socket, tls, drain).await;
+            let mut cut = drain.clone();
+            let ending = tokio::select! {
+                ending = connection(port, socket, tls, drain) => ending,
+                Ok(_) = cut.wait_for(|phase| *phase == Phase::Cut) => "cut",
+            };
             receiver
                 .core
                 .counters

@@ -11,6 +11,7 @@ use tokio::{net::TcpStream, sync::watch, time::sleep};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    drain::Phase,
     iobuf::{Flushed, IoBuf, Stream},
     limits::Meter,
     otlp::Transport,
@@ -27,11 +28,15 @@ pub async fn connection(
     port: Arc<Port>,
     socket: TcpStream,
     tls: Option<Current>,
-    drain: watch::Receiver<bool>,
+    mut drain: watch::Receiver<Phase>,
 ) -> Ending {
     let first = port.config.first_request.0;
     let meter = Arc::new(Meter::default());
-    let opened = tokio::time::timeout(first, open(&port, socket, tls, meter.clone())).await;
+    let opening = tokio::time::timeout(first, open(&port, socket, tls, meter.clone()));
+    let opened = tokio::select! {
+        opened = opening => opened,
+        Ok(_) = drain.wait_for(|phase| *phase >= Phase::Leaving) => return "closed",
+    };
     match opened {
         Ok(Ok((io, true))) => http2(port, io, meter, drain).await,
         Ok(Ok((io, false))) => http1(port, io, meter, drain).await,
@@ -103,7 +108,7 @@ async fn http2(
     port: Arc<Port>,
     io: IoBuf<Boxed>,
     meter: Arc<Meter>,
-    drain: watch::Receiver<bool>,
+    drain: watch::Receiver<Phase>,
 ) -> Ending {
     let flusher = io.flusher();
     let config = &port.config;
@@ -126,7 +131,7 @@ async fn http1(
     port: Arc<Port>,
     io: IoBuf<Boxed>,
     meter: Arc<Meter>,
-    drain: watch::Receiver<bool>,
+    drain: watch::Receiver<Phase>,
 ) -> Ending {
     let flusher = io.flusher();
     let config = &port.config;
@@ -134,7 +139,8 @@ async fn http1(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(config.idle.0)
-        .max_buf_size((config.max_header_bytes as usize).max(256 << 10))
+        .max_buf_size(256 << 10)
+        .max_header_size(config.max_header_bytes as usize)
         .half_close(true);
     let service = service(&port, &meter);
     let connection = builder.serve_connection(TokioIo::new(io), service_fn(service));
@@ -160,7 +166,7 @@ async fn serve<C: Connection>(
     port: &Port,
     mut connection: Flushed<C, Boxed>,
     meter: &Meter,
-    mut drain: watch::Receiver<bool>,
+    mut drain: watch::Receiver<Phase>,
 ) -> Ending {
     let first = sleep(port.config.first_request.0);
     let age = port
@@ -187,7 +193,7 @@ async fn serve<C: Connection>(
                 connection.connection().goodbye();
                 age.as_mut().reset(tokio::time::Instant::now() + grace);
             }
-            _ = drain.wait_for(|stop| *stop), if !draining => {
+            _ = drain.wait_for(|phase| *phase >= Phase::Leaving), if !draining => {
                 draining = true;
                 connection.connection().goodbye();
             }

@@ -311,3 +311,18 @@ fn a_server_drains_and_finishes_what_it_has() {
     assert_eq!(client.join().unwrap(), 0);
     assert!(std::net::TcpStream::connect(to).is_err());
 }
+
+#[test]
+fn what_does_not_finish_is_cut() {
+    let io = io_with(json!({"engine_wait": 60.0}));
+    let server = server(&io, ports(), &Route::Engine(None));
+    let to = address(&server, Transport::Grpc);
+    let client = std::thread::spawn(move || {
+        runtime().block_on(async { grpc(&connect(to).await, &body(1, 1)).await.is_err() })
+    });
+    std::thread::sleep(Duration::from_millis(150));
+    let begin = Instant::now();
+    assert!(!server.drain(Duration::from_millis(300)));
+    assert!(client.join().unwrap(), "nobody answered");
+    assert!(begin.elapsed() < Duration::from_secs(2));
+}

@@ -37,10 +37,10 @@ impl Prepared for Decoded {
 }
 
 fn refusal(error: Error) -> Refusal {
-    let reason = if matches!(error.what, What::Spans(_)) {
-        Reason::TooManySpans
-    } else {
-        Reason::Malformed
+    let reason = match error.what {
+        What::Spans(_) => Reason::TooManySpans,
+        What::Depth(_) => Reason::TooDeep,
+        _ => Reason::Malformed,
     };
     Refusal::new(reason, error.to_string())
 }

@@ -20,6 +20,7 @@ use std::{
 
 use apisec_io::{
     admit::Route,
+    compress::Encoding,
     config::{ExporterConfig, IoConfig, ServerConfig},
     export::Exporter,
     merge::Outgoing,
@@ -167,6 +168,8 @@ pub struct Seen {
     pub bytes: Bytes,
     pub headers: Vec<(String, String)>,
     pub json: bool,
+    pub wire: Bytes,
+    pub encoding: Encoding,
 }
 
 pub type Rule = Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
@@ -222,6 +225,8 @@ fn seen_of(request: &Request) -> Seen {
         bytes: request.forward().unwrap().0,
         headers: request.headers.iter().map(text).collect(),
         json: request.original.json,
+        wire: request.original.bytes.clone(),
+        encoding: request.original.encoding,
     }
 }
 
