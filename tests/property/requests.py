@@ -23,6 +23,7 @@ SOURCES: dict[str, list[tuple[str, str, str]]] = {
     "credential": [("span", "h.authorization", "list")],
     "agent": [("span", "ua", "text")],
     "rpc": [("span", "rpc.method", "text")],
+    "http": [("span", "http.route", "text")],
     "status": [("span", "rpc.status", "grpc_status"), ("span", "http.status_code", "number")],
     "request_size": [("span", "h.length", "number")],
 }
@@ -44,7 +45,13 @@ KEYS = [key for sources in SOURCES.values() for _, key, _ in sources]
 KEYS += ["h.authorization", "h.cookie", "apisec.severity", "apisec.old", "other", "", "http.request.header.x-long-unknown-header"]
 TEXTS = [
     *(b"", b"-", b"***", b"REDACTED", b"GET", b"200", b"7", b"-1.5", b"1e5", b"ok", b"NOT_FOUND", b"h:80", b"[::1]:80", b"::1"),
-    *(b"/a/b?token=x1&b=2", b"http://u@h.x:1/p/q?sig=zz;y&%74oken=abc#token=q", b"?token=a?b&c", b"token=;x=1&sIG=**&sig=k", b"a=b=token=c"),
+    *(
+        b"/a/b?token=x1&b=2",
+        b"http://u@h.x:1/p/q?sig=zz;y&%74oken=abc#token=q",
+        b"?token=a?b&c",
+        b"token=;x=1&sIG=**&sig=k",
+        b"a=b=token=c",
+    ),
     *(b"\xff\xfe", b"caf\xc3\xa9", b"x" * 70, b"://h", b"https://h", b"/x#y?z", b"a;token=b&c", b"%tok=1&%7%74oken=2"),
 ]
 

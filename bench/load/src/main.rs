@@ -6,8 +6,12 @@ mod traffic;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return eprintln!("no runtime") };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        return eprintln!("no runtime");
+    };
     let result = match words.first().map(String::as_str) {
         Some("sink") => runtime.block_on(sink::serve(words.get(1).map_or("127.0.0.1:0", String::as_str))),
         Some("send") => runtime.block_on(send::run(&send::Options::parse(&words[1..]))),

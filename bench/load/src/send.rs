@@ -2,8 +2,14 @@
 
 use crate::traffic::{Request, Rng};
 use bytes::Bytes;
-use flate2::{write::GzEncoder, Compression};
-use std::{cell::RefCell, error::Error, io::Write, rc::Rc, time::{Duration, Instant, SystemTime, UNIX_EPOCH}};
+use flate2::{Compression, write::GzEncoder};
+use std::{
+    cell::RefCell,
+    error::Error,
+    io::Write,
+    rc::Rc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 const FRAME: usize = 16 << 10;
 /// Different requests kept; each is renewed before it is sent again.
@@ -25,7 +31,12 @@ pub struct Options {
 impl Options {
     pub fn parse(words: &[String]) -> Self {
         let value = |name: &str, default: f64| {
-            words.iter().position(|w| w == name).and_then(|at| words.get(at + 1)).and_then(|w| w.parse().ok()).unwrap_or(default)
+            words
+                .iter()
+                .position(|w| w == name)
+                .and_then(|at| words.get(at + 1))
+                .and_then(|w| w.parse().ok())
+                .unwrap_or(default)
         };
         Self {
             address: words.first().cloned().unwrap_or_default(),
@@ -51,13 +62,31 @@ pub async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let seen = Rc::new(RefCell::new(Seen::default()));
     let local = tokio::task::LocalSet::new();
     let start = Instant::now();
-    let all = (0..options.connections).map(|i| local.spawn_local(connection(options.clone(), i, seen.clone()))).collect::<Vec<_>>();
-    local.run_until(async { for one in all { if let Err(e) = one.await { eprintln!("{e}") } } }).await;
+    let all = (0..options.connections)
+        .map(|i| local.spawn_local(connection(options.clone(), i, seen.clone())))
+        .collect::<Vec<_>>();
+    local
+        .run_until(async {
+            for one in all {
+                if let Err(e) = one.await {
+                    eprintln!("{e}")
+                }
+            }
+        })
+        .await;
     let seconds = start.elapsed().as_secs_f64();
     let mut seen = seen.borrow_mut();
     seen.latencies.sort_by(f64::total_cmp);
-    let at = |q: f64| seen.latencies.get(((seen.latencies.len() as f64 - 1.0) * q) as usize).copied().unwrap_or(0.0);
-    println!("{}", serde_json::json!({"spans": seen.spans, "failed": seen.failed, "seconds": seconds, "p50": at(0.5), "p99": at(0.99), "max": at(1.0)}));
+    let at = |q: f64| {
+        seen.latencies
+            .get(((seen.latencies.len() as f64 - 1.0) * q) as usize)
+            .copied()
+            .unwrap_or(0.0)
+    };
+    println!(
+        "{}",
+        serde_json::json!({"spans": seen.spans, "failed": seen.failed, "seconds": seconds, "p50": at(0.5), "p99": at(0.99), "max": at(1.0)})
+    );
     Ok(())
 }
 
@@ -71,13 +100,26 @@ async fn connection(options: Options, number: u64, seen: Rc<RefCell<Seen>>) {
 async fn drive(options: &Options, number: u64, seen: &RefCell<Seen>) -> Result<(), Box<dyn Error>> {
     let socket = tokio::net::TcpStream::connect(&options.address).await?;
     socket.set_nodelay(true)?;
-    let (mut client, io) = h2::client::Builder::new().initial_window_size(1 << 20).handshake::<_, Bytes>(socket).await?;
-    tokio::task::spawn_local(async move { let _ = io.await; });
+    let (mut client, io) = h2::client::Builder::new()
+        .initial_window_size(1 << 20)
+        .handshake::<_, Bytes>(socket)
+        .await?;
+    tokio::task::spawn_local(async move {
+        let _ = io.await;
+    });
     let mut rng = Rng(0x9E37_79B9_7F4A_7C15 ^ (number + 1).wrapping_mul(0xD6E8_FEB8_6659_FD93));
-    let mut plain: Vec<Request> = (0..KEPT).map(|_| Request::new(&mut rng, options.spans, false)).collect();
+    let mut plain: Vec<Request> = (0..KEPT)
+        .map(|_| Request::new(&mut rng, options.spans, false))
+        .collect();
     let mut attack;
     let share = options.requests / options.connections;
-    let pace = if options.rate > 0.0 { Duration::from_secs_f64(f64::from(options.spans) * options.connections as f64 / options.rate) } else { Duration::ZERO };
+    let pace = if options.rate > 0.0 {
+        Duration::from_secs_f64(
+            f64::from(options.spans) * options.connections as f64 / options.rate,
+        )
+    } else {
+        Duration::ZERO
+    };
     let mut due = Instant::now() + pace.mul_f64(number as f64 / options.connections as f64);
     for i in 0..share {
         if pace > Duration::ZERO {
@@ -85,8 +127,16 @@ async fn drive(options: &Options, number: u64, seen: &RefCell<Seen>) -> Result<(
             due += pace;
         }
         let attacked = (i as f64 * options.attacks).fract() + options.attacks >= 1.0;
-        let request = if attacked { attack = Request::new(&mut rng, options.spans, true); &mut attack } else { &mut plain[i as usize % KEPT] };
-        request.renew(&mut rng, SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64);
+        let request = if attacked {
+            attack = Request::new(&mut rng, options.spans, true);
+            &mut attack
+        } else {
+            &mut plain[i as usize % KEPT]
+        };
+        request.renew(
+            &mut rng,
+            SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64,
+        );
         let body = framed(&request.bytes, options.gzip)?;
         let started = Instant::now();
         let ok = call(&mut client, &options.address, body, options.gzip).await?;
@@ -112,11 +162,18 @@ fn framed(bytes: &[u8], gzip: bool) -> std::io::Result<Bytes> {
     Ok(out.into())
 }
 
-async fn call(client: &mut h2::client::SendRequest<Bytes>, address: &str, mut body: Bytes, gzip: bool) -> Result<bool, Box<dyn Error>> {
-    let mut request = http::Request::post(format!("http://{address}/opentelemetry.proto.collector.trace.v1.TraceService/Export"))
-        .version(http::Version::HTTP_2)
-        .header("content-type", "application/grpc")
-        .header("te", "trailers");
+async fn call(
+    client: &mut h2::client::SendRequest<Bytes>,
+    address: &str,
+    mut body: Bytes,
+    gzip: bool,
+) -> Result<bool, Box<dyn Error>> {
+    let mut request = http::Request::post(format!(
+        "http://{address}/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    ))
+    .version(http::Version::HTTP_2)
+    .header("content-type", "application/grpc")
+    .header("te", "trailers");
     if gzip {
         request = request.header("grpc-encoding", "gzip");
     }
@@ -126,7 +183,9 @@ async fn call(client: &mut h2::client::SendRequest<Bytes>, address: &str, mut bo
         let want = body.len().min(FRAME);
         stream.reserve_capacity(want);
         while stream.capacity() == 0 {
-            std::future::poll_fn(|cx| stream.poll_capacity(cx)).await.transpose()?;
+            std::future::poll_fn(|cx| stream.poll_capacity(cx))
+                .await
+                .transpose()?;
         }
         let chunk = body.split_to(stream.capacity().min(want));
         stream.send_data(chunk, body.is_empty())?;

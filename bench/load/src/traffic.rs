@@ -65,9 +65,18 @@ fn int(out: &mut Vec<u8>, number: u64, key: &str, value: u64) {
 fn resource(service: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for (key, value) in [
-        ("service.name", service), ("service.namespace", "shop"), ("service.version", "1.4.2"), ("deployment.environment.name", "prod"),
-        ("host.name", "node-7"), ("k8s.pod.name", "orders-7d9f8c-x2x"), ("k8s.namespace.name", "shop"), ("telemetry.sdk.name", "opentelemetry"),
-        ("telemetry.sdk.language", "java"), ("telemetry.sdk.version", "1.50.0"), ("os.type", "linux"), ("process.runtime.name", "OpenJDK"),
+        ("service.name", service),
+        ("service.namespace", "shop"),
+        ("service.version", "1.4.2"),
+        ("deployment.environment.name", "prod"),
+        ("host.name", "node-7"),
+        ("k8s.pod.name", "orders-7d9f8c-x2x"),
+        ("k8s.namespace.name", "shop"),
+        ("telemetry.sdk.name", "opentelemetry"),
+        ("telemetry.sdk.language", "java"),
+        ("telemetry.sdk.version", "1.50.0"),
+        ("os.type", "linux"),
+        ("process.runtime.name", "OpenJDK"),
     ] {
         text(&mut out, 1, key, value);
     }
@@ -75,8 +84,16 @@ fn resource(service: &str) -> Vec<u8> {
 }
 
 fn server(out: &mut Vec<u8>, rng: &mut Rng, attack: bool) {
-    let user = if attack { "mallory".to_owned() } else { format!("user-{}", rng.below(100) * rng.below(100)) };
-    let object = if attack { rng.below(1_000_000) } else { rng.below(8) };
+    let user = if attack {
+        "mallory".to_owned()
+    } else {
+        format!("user-{}", rng.below(100) * rng.below(100))
+    };
+    let object = if attack {
+        rng.below(1_000_000)
+    } else {
+        rng.below(8)
+    };
     let (route, path) = match if attack { 0 } else { rng.below(4) } {
         0 | 1 => ("/api/orders/{id}", format!("/api/orders/{object}")),
         2 => ("/api/users/{id}/cart", format!("/api/users/{user}/cart")),
@@ -87,10 +104,20 @@ fn server(out: &mut Vec<u8>, rng: &mut Rng, attack: bool) {
     text(out, 9, "url.path", &path);
     text(out, 9, "url.query", "page=2&sort=price");
     text(out, 9, "http.route", route);
-    int(out, 9, "http.response.status_code", if rng.below(50) == 0 { 404 } else { 200 });
+    int(
+        out,
+        9,
+        "http.response.status_code",
+        if rng.below(50) == 0 { 404 } else { 200 },
+    );
     text(out, 9, "server.address", "shop.example.org");
     int(out, 9, "server.port", 443);
-    text(out, 9, "client.address", &format!("203.0.{}.{}", rng.below(100), rng.below(250)));
+    text(
+        out,
+        9,
+        "client.address",
+        &format!("203.0.{}.{}", rng.below(100), rng.below(250)),
+    );
     text(out, 9, "network.peer.address", "10.1.2.3");
     int(out, 9, "network.peer.port", 40_000 + rng.below(20_000));
     text(out, 9, "network.protocol.version", "1.1");
@@ -105,7 +132,12 @@ fn client(out: &mut Vec<u8>, rng: &mut Rng) {
     text(out, 9, "db.namespace", "orders");
     text(out, 9, "db.operation.name", "SELECT");
     text(out, 9, "db.collection.name", "orders");
-    text(out, 9, "db.query.text", "SELECT id, owner_id, total, currency, created_at FROM orders WHERE id = $1 AND tenant_id = $2");
+    text(
+        out,
+        9,
+        "db.query.text",
+        "SELECT id, owner_id, total, currency, created_at FROM orders WHERE id = $1 AND tenant_id = $2",
+    );
     text(out, 9, "server.address", "db-1.internal");
     int(out, 9, "server.port", 5432);
     int(out, 9, "thread.id", rng.below(64));
@@ -127,7 +159,11 @@ fn span(rng: &mut Rng, attack: bool, marks: &mut [usize; 4]) -> Vec<u8> {
     marks[1] = out.len();
     out.extend_from_slice(&[2; 8]);
     field(&mut out, 4, &rng.next().to_le_bytes());
-    field(&mut out, 5, ["", "process", "GET /api/orders/{id}", "SELECT orders"][kind as usize].as_bytes());
+    field(
+        &mut out,
+        5,
+        ["", "process", "GET /api/orders/{id}", "SELECT orders"][kind as usize].as_bytes(),
+    );
     varint(&mut out, 6 << 3);
     varint(&mut out, kind);
     out.push(7 << 3 | 1);
@@ -139,7 +175,12 @@ fn span(rng: &mut Rng, attack: bool, marks: &mut [usize; 4]) -> Vec<u8> {
     match kind {
         2 => server(&mut out, rng, attack),
         3 => client(&mut out, rng),
-        _ => text(&mut out, 9, "code.function.name", "org.example.orders.OrderService.load"),
+        _ => text(
+            &mut out,
+            9,
+            "code.function.name",
+            "org.example.orders.OrderService.load",
+        ),
     }
     out
 }
@@ -148,7 +189,11 @@ impl Request {
     /// A request of `spans` spans; one with an attack holds one span of somebody who walks through orders.
     pub fn new(rng: &mut Rng, spans: u32, attack: bool) -> Self {
         let groups = if spans >= 256 { 6 } else { 1 };
-        let mut request = Self { bytes: Vec::new(), spans, at: Vec::new() };
+        let mut request = Self {
+            bytes: Vec::new(),
+            spans,
+            at: Vec::new(),
+        };
         for group in 0..groups {
             let share = spans / groups + u32::from(group < spans % groups);
             let service = SERVICES[rng.below(6) as usize];

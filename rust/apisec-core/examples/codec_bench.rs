@@ -66,14 +66,20 @@ fn attribute(out: &mut Vec<u8>, field: u32, key: &str, value: &Value<'_>) {
 /// One in three is a SERVER span, as in traces recorded from instrumented services.
 fn span(out: &mut Vec<u8>, index: usize) {
     let mark = (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    put_bytes(out, 1, &[mark.to_le_bytes(), (!mark).to_le_bytes()].concat());
+    put_bytes(
+        out,
+        1,
+        &[mark.to_le_bytes(), (!mark).to_le_bytes()].concat(),
+    );
     put_bytes(out, 2, &mark.to_le_bytes());
     put_bytes(out, 4, &(mark ^ 77).to_le_bytes());
     put_bytes(out, 5, b"GET /api/orders/{id}");
     out.extend_from_slice(&[6 << 3, if index.is_multiple_of(3) { 2 } else { 3 }]);
     for field in [7u8, 8] {
         out.push(field << 3 | 1);
-        out.extend_from_slice(&(1_790_000_000_000_000_000 + index as u64 * 1000 * u64::from(field)).to_le_bytes());
+        out.extend_from_slice(
+            &(1_790_000_000_000_000_000 + index as u64 * 1000 * u64::from(field)).to_le_bytes(),
+        );
     }
     let path = format!("/api/orders/{}", mark >> 40);
     let texts = [
@@ -85,7 +91,10 @@ fn span(out: &mut Vec<u8>, index: usize) {
         ("server.address", "api.example.com"),
         ("client.address", "203.0.113.7"),
         ("network.protocol.version", "1.1"),
-        ("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/128.0 Safari/537.36"),
+        (
+            "user_agent.original",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/128.0 Safari/537.36",
+        ),
     ];
     for (key, text) in texts {
         attribute(out, 9, key, &Value::Text(text));
@@ -103,7 +112,9 @@ fn request() -> Bytes {
             attribute(out, 1, "deployment.environment.name", &Value::Text("prod"));
         });
         message(out, 2, |out| {
-            message(out, 1, |out| put_bytes(out, 1, b"opentelemetry.instrumentation.fastapi"));
+            message(out, 1, |out| {
+                put_bytes(out, 1, b"opentelemetry.instrumentation.fastapi")
+            });
             (0..SPANS).for_each(|index| message(out, 2, |out| span(out, index)));
         });
     });
@@ -119,7 +130,10 @@ fn measure(name: &str, mut work: impl FnMut()) {
         work();
         best = best.min(start.elapsed());
     }
-    println!("{name:<28} {:7.1} ns/span", best.as_nanos() as f64 / SPANS as f64);
+    println!(
+        "{name:<28} {:7.1} ns/span",
+        best.as_nanos() as f64 / SPANS as f64
+    );
 }
 
 fn main() {
@@ -127,29 +141,83 @@ fn main() {
     let hasher = Hasher::new(&[7; 16]);
     let bytes = request();
     let member = decode(bytes.clone(), &vocabulary, &hasher, 1 << 17).unwrap();
-    println!("{} spans, {} rows, {} bytes/span", member.spans, member.rows.len(), bytes.len() / SPANS);
+    println!(
+        "{} spans, {} rows, {} bytes/span",
+        member.spans,
+        member.rows.len(),
+        bytes.len() / SPANS
+    );
 
     if std::env::var_os("ONLY_DECODE").is_some() {
-        return measure("decode", || drop(black_box(decode(black_box(bytes.clone()), &vocabulary, &hasher, 1 << 17))));
+        return measure("decode", || {
+            drop(black_box(decode(
+                black_box(bytes.clone()),
+                &vocabulary,
+                &hasher,
+                1 << 17,
+            )))
+        });
     }
     measure("memcpy", || drop(black_box(bytes.to_vec())));
-    measure("decode", || drop(black_box(decode(black_box(bytes.clone()), &vocabulary, &hasher, 1 << 17))));
+    measure("decode", || {
+        drop(black_box(decode(
+            black_box(bytes.clone()),
+            &vocabulary,
+            &hasher,
+            1 << 17,
+        )))
+    });
     let none = Vocabulary::load(&VOCABULARY.replace("\"kinds\": [2]", "\"kinds\": []")).unwrap();
-    measure("decode, no span kept", || drop(black_box(decode(black_box(bytes.clone()), &none, &hasher, 1 << 17))));
+    measure("decode, no span kept", || {
+        drop(black_box(decode(
+            black_box(bytes.clone()),
+            &none,
+            &hasher,
+            1 << 17,
+        )))
+    });
     let all = Vocabulary::load(&VOCABULARY.replace("\"kinds\": [2]", "\"kinds\": [2, 3]")).unwrap();
-    measure("decode, every span kept", || drop(black_box(decode(black_box(bytes.clone()), &all, &hasher, 1 << 17))));
+    measure("decode, every span kept", || {
+        drop(black_box(decode(
+            black_box(bytes.clone()),
+            &all,
+            &hasher,
+            1 << 17,
+        )))
+    });
 
     let mut batch = SpanBatch::from_members(vec![member.clone()]);
     for row in (0..batch.len()).step_by(33) {
-        let texts = [("apisec.severity", "high"), ("apisec.finding", "bola_enumeration"), ("apisec.session.id", "4f2a99d01c7be210")];
-        batch.annotate(row, texts.map(|(key, text)| (key.to_owned(), Annotation::Text(text.to_owned()))));
-        batch.annotate(row, [("apisec.risk.score".to_owned(), Annotation::Double(71.0))]);
+        let texts = [
+            ("apisec.severity", "high"),
+            ("apisec.finding", "bola_enumeration"),
+            ("apisec.session.id", "4f2a99d01c7be210"),
+        ];
+        batch.annotate(
+            row,
+            texts.map(|(key, text)| (key.to_owned(), Annotation::Text(text.to_owned()))),
+        );
+        batch.annotate(
+            row,
+            [("apisec.risk.score".to_owned(), Annotation::Double(71.0))],
+        );
     }
     measure("encode, 1 % annotated", || drop(black_box(batch.encode())));
-    measure("encode, untouched", || drop(black_box(encode(&member, &Default::default()))));
-    measure("split into 4", || drop(black_box(split(&bytes, 128, 1 << 22))));
+    measure("encode, untouched", || {
+        drop(black_box(encode(&member, &Default::default())))
+    });
+    measure("split into 4", || {
+        drop(black_box(split(&bytes, 128, 1 << 22)))
+    });
     let json = br#"{"resourceSpans":[{"scopeSpans":[{"spans":["#.to_vec();
     let one = r#"{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"GET /api","kind":2,"startTimeUnixNano":"1544712660000000000","endTimeUnixNano":"1544712661000000000","attributes":[{"key":"http.request.method","value":{"stringValue":"GET"}},{"key":"url.path","value":{"stringValue":"/api/orders/7"}},{"key":"http.response.status_code","value":{"intValue":"200"}}],"status":{}}"#;
-    let json = [json, [one; SPANS].join(",").into_bytes(), b"]}]}]}".to_vec()].concat();
-    measure("transcode, JSON of 400 bytes", || drop(black_box(json::transcode(&json))));
+    let json = [
+        json,
+        [one; SPANS].join(",").into_bytes(),
+        b"]}]}]}".to_vec(),
+    ]
+    .concat();
+    measure("transcode, JSON of 400 bytes", || {
+        drop(black_box(json::transcode(&json)))
+    });
 }

@@ -7,14 +7,17 @@ use std::time::Instant;
 use apisec_core::kernels::Kind;
 use apisec_core::plan::{ColumnMap, Data, Error, Input, Plan, Wanted};
 
-const PLAN: &str = include_str!("../tests/plans/detectors.json");
+const PLAN: &str = include_str!("detectors.json");
 
 /// A sequence without chance.
 struct Draw(u64);
 
 impl Draw {
     fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
     }
 }
@@ -35,11 +38,21 @@ fn column(input: &Input, people: &[u64], endpoints: &[u64], draw: &mut Draw) -> 
     };
     let rows = people.iter().zip(endpoints);
     match input.kind {
-        Kind::Id => Data::Id(rows.map(|(&person, &endpoint)| each(&input.name, person, endpoint, draw)).collect()),
+        Kind::Id => Data::Id(
+            rows.map(|(&person, &endpoint)| each(&input.name, person, endpoint, draw))
+                .collect(),
+        ),
         Kind::Number => Data::Number(rows.map(|_| draw.next(5_000) as f64).collect()),
         Kind::Logic => {
-            let often = if matches!(input.name.as_str(), "succeeded" | "authenticated") { 97 } else { 3 };
-            Data::Logic(rows.map(|_| if draw.next(100) < often { 1 } else { -1 }).collect())
+            let often = if matches!(input.name.as_str(), "succeeded" | "authenticated") {
+                97
+            } else {
+                3
+            };
+            Data::Logic(
+                rows.map(|_| if draw.next(100) < often { 1 } else { -1 })
+                    .collect(),
+            )
         }
     }
 }
@@ -48,17 +61,26 @@ fn column(input: &Input, people: &[u64], endpoints: &[u64], draw: &mut Draw) -> 
 fn rows(plan: &Plan, length: usize, per_second: i64) -> Result<ColumnMap, Error> {
     let mut draw = Draw(1);
     let people: Vec<u64> = (0..length).map(|_| draw.next(10_000)).collect();
-    let endpoints: Vec<u64> = (0..length).map(|_| draw.next(60).min(draw.next(60)).min(draw.next(60))).collect();
+    let endpoints: Vec<u64> = (0..length)
+        .map(|_| draw.next(60).min(draw.next(60)).min(draw.next(60)))
+        .collect();
     let mut columns = HashMap::new();
     for input in plan.inputs() {
-        columns.insert(input.name.clone(), column(input, &people, &endpoints, &mut draw));
+        columns.insert(
+            input.name.clone(),
+            column(input, &people, &endpoints, &mut draw),
+        );
     }
-    let times = (0..length as i64).map(|row| 1_700_000_000_000_000_000 + row * (1_000_000_000 / per_second)).collect();
+    let times = (0..length as i64)
+        .map(|row| 1_700_000_000_000_000_000 + row * (1_000_000_000 / per_second))
+        .collect();
     ColumnMap::new(plan.inputs(), columns, times, Vec::new())
 }
 
 fn main() -> Result<(), Error> {
-    let only = std::env::args().nth(1).and_then(|size| size.parse::<usize>().ok());
+    let only = std::env::args()
+        .nth(1)
+        .and_then(|size| size.parse::<usize>().ok());
     for batch in [1, 32, 512, 8_192] {
         if only.is_some_and(|only| only != batch) {
             continue;
@@ -76,7 +98,10 @@ fn main() -> Result<(), Error> {
         let mean = spent.iter().sum::<usize>() / spent.len();
         spent.sort_unstable();
         let bytes: u64 = plan.tables().map(|(_, metrics)| metrics.bytes).sum();
-        println!("{batch:>5} rows a call: median {:>6}, mean {mean:>6} ns a row; {raised} raised, {bytes} bytes", spent[spent.len() / 2]);
+        println!(
+            "{batch:>5} rows a call: median {:>6}, mean {mean:>6} ns a row; {raised} raised, {bytes} bytes",
+            spent[spent.len() / 2]
+        );
     }
     Ok(())
 }

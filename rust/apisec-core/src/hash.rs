@@ -19,7 +19,9 @@ impl StdHasher for Spread {
         self.0 ^ (self.0 >> 32)
     }
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        bytes
+            .iter()
+            .for_each(|byte| self.write_u64(u64::from(*byte)));
     }
     fn write_u64(&mut self, id: u64) {
         self.0 = (self.0.rotate_left(23) ^ id).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -35,7 +37,9 @@ pub struct Hasher {
 impl Hasher {
     /// A hasher of `secret`, 16 bytes from the configuration or the storage directory.
     pub fn new(secret: &[u8; 16]) -> Self {
-        Self { sip: SipHasher24::new_with_key(secret) }
+        Self {
+            sip: SipHasher24::new_with_key(secret),
+        }
     }
 
     /// The id of a text; never 0.

@@ -80,12 +80,17 @@ impl Core {
 /// Takes a body in: small ones here and now, large ones on the pool. The reply goes to the envelope's sender.
 pub fn admit(core: &Arc<Core>, route: &Route, cap: usize, envelope: Envelope) {
     let original = &envelope.original;
-    let small = original.bytes.len() <= core.config.inline_bytes && original.encoding.likely_size(&original.bytes) <= 8 * core.config.inline_bytes;
+    let small = original.bytes.len() <= core.config.inline_bytes
+        && original.encoding.likely_size(&original.bytes) <= 8 * core.config.inline_bytes;
     let (core, route) = (core.clone(), route.clone());
     if small {
-        drop(catch_unwind(AssertUnwindSafe(move || decode(&core, &route, cap, envelope))));
+        drop(catch_unwind(AssertUnwindSafe(move || {
+            decode(&core, &route, cap, envelope)
+        })));
     } else {
-        core.clone().pool.submit(move || decode(&core, &route, cap, envelope));
+        core.clone()
+            .pool
+            .submit(move || decode(&core, &route, cap, envelope));
     }
 }
 
@@ -99,19 +104,31 @@ fn decode(core: &Arc<Core>, route: &Route, cap: usize, mut envelope: Envelope) {
     }
 }
 
-fn prepare(core: &Core, cap: usize, envelope: &mut Envelope) -> Result<Box<dyn crate::request::Prepared>, Refusal> {
+fn prepare(
+    core: &Core,
+    cap: usize,
+    envelope: &mut Envelope,
+) -> Result<Box<dyn crate::request::Prepared>, Refusal> {
     let original = &mut envelope.original;
     let bytes = decompress(original.encoding, &original.bytes, cap)?;
     if original.encoding != Encoding::Identity && !envelope.held.grow(bytes.len()) {
         return Err(Refusal::new(Reason::Pressure, "too many bytes in flight"));
     }
-    (core.codec.prepare)(Received { signal: envelope.signal, bytes, json: original.json })
+    (core.codec.prepare)(Received {
+        signal: envelope.signal,
+        bytes,
+        json: original.json,
+    })
 }
 
 fn deliver(core: &Arc<Core>, route: &Route, request: Arc<Request>) {
     match route {
         Route::Engine(fallback) => core.mailbox.put(request, fallback.clone()),
-        Route::Direct(exporter) => exporter.push(vec![Outgoing { request, payload: None, same: true }]),
+        Route::Direct(exporter) => exporter.push(vec![Outgoing {
+            request,
+            payload: None,
+            same: true,
+        }]),
     }
 }
 
@@ -119,11 +136,33 @@ fn deliver(core: &Arc<Core>, route: &Route, request: Arc<Request>) {
 pub fn bypass(core: &Core, request: Arc<Request>, fallback: Option<Exporter>) {
     let name = "receiver_unanalysed_requests";
     let (transport, signal) = (request.transport.name(), request.signal.name());
-    core.counters.add(Key { name, owner: request.receiver.clone(), transport, signal, reason: "engine_stalled" }, 1);
+    core.counters.add(
+        Key {
+            name,
+            owner: request.receiver.clone(),
+            transport,
+            signal,
+            reason: "engine_stalled",
+        },
+        1,
+    );
     let name = "receiver_unanalysed_items";
-    core.counters.add(Key { name, owner: request.receiver.clone(), transport, signal, reason: "engine_stalled" }, u64::from(request.spans));
+    core.counters.add(
+        Key {
+            name,
+            owner: request.receiver.clone(),
+            transport,
+            signal,
+            reason: "engine_stalled",
+        },
+        u64::from(request.spans),
+    );
     match fallback {
-        Some(exporter) => exporter.push(vec![Outgoing { request, payload: None, same: true }]),
+        Some(exporter) => exporter.push(vec![Outgoing {
+            request,
+            payload: None,
+            same: true,
+        }]),
         None => request.answer(Reply::Accepted),
     }
 }

@@ -29,11 +29,18 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         if let Some(data) = self.data.take() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(*trailers))))
+        Poll::Ready(
+            self.trailers
+                .take()
+                .map(|trailers| Ok(Frame::trailers(*trailers))),
+        )
     }
 
     fn is_end_stream(&self) -> bool {
@@ -73,9 +80,14 @@ pub fn percent_decode(text: &[u8]) -> String {
     let mut rest = text;
     while let Some((&byte, tail)) = rest.split_first() {
         let escaped = (byte == b'%').then(|| tail.get(..2)).flatten();
-        let value = escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let value =
+            escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         out.push(value.unwrap_or(byte));
-        rest = if value.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
+        rest = if value.is_some() {
+            tail.get(2..).unwrap_or_default()
+        } else {
+            tail
+        };
     }
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -100,7 +112,10 @@ pub fn grpc(reply: &Reply) -> Response<Answer> {
     };
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(STATUS, HeaderValue::from_static("0"));
-    grpc_response(Answer { data: Some(message), trailers: Some(Box::new(trailers)) })
+    grpc_response(Answer {
+        data: Some(message),
+        trailers: Some(Box::new(trailers)),
+    })
 }
 
 fn grpc_refusal(refusal: &Refusal) -> Response<Answer> {
@@ -141,22 +156,37 @@ fn partial_json(signal: Signal, rejected: i64, message: &str) -> Bytes {
 }
 
 fn http_response(status: StatusCode, json: bool, body: Bytes) -> Response<Answer> {
-    let mut response = Response::new(Answer { data: Some(body).filter(|body| !body.is_empty()), trailers: None });
+    let mut response = Response::new(Answer {
+        data: Some(body).filter(|body| !body.is_empty()),
+        trailers: None,
+    });
     *response.status_mut() = status;
-    let kind = if json { "application/json" } else { "application/x-protobuf" };
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let kind = if json {
+        "application/json"
+    } else {
+        "application/x-protobuf"
+    };
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
 /// A refusal over HTTP: google.rpc.Status in JSON or protobuf, and Retry-After.
 pub fn http_refusal(json: bool, refusal: &Refusal) -> Response<Answer> {
     let (code, delay) = (refusal.body_code.0, refusal.retry_after);
-    let body = if json { status_json(code, &refusal.message, delay) } else { wire::status(code, &refusal.message, delay).into() };
+    let body = if json {
+        status_json(code, &refusal.message, delay)
+    } else {
+        wire::status(code, &refusal.message, delay).into()
+    };
     let status = StatusCode::from_u16(refusal.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = http_response(status, json, body);
     if let Some(delay) = delay {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     response
 }
@@ -172,9 +202,14 @@ fn status_json(code: u8, message: &str, delay: Option<Duration>) -> Bytes {
 
 /// A reply of plain text, for what is no OTLP request.
 pub fn text(status: StatusCode, body: &'static str) -> Response<Answer> {
-    let mut response = Response::new(Answer { data: Some(Bytes::from_static(body.as_bytes())), trailers: None });
+    let mut response = Response::new(Answer {
+        data: Some(Bytes::from_static(body.as_bytes())),
+        trailers: None,
+    });
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
 

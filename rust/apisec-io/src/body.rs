@@ -72,13 +72,24 @@ impl Gather {
 }
 
 fn too_large(len: usize, cap: usize) -> Refusal {
-    Refusal::new(Reason::TooLarge, format!("received message larger than max ({len} vs. {cap})"))
+    Refusal::new(
+        Reason::TooLarge,
+        format!("received message larger than max ({len} vs. {cap})"),
+    )
 }
 
-async fn gather(body: &mut Incoming, gather: &mut Gather, bounds: &mut Bounds<'_>) -> Result<(), Refusal> {
+async fn gather(
+    body: &mut Incoming,
+    gather: &mut Gather,
+    bounds: &mut Bounds<'_>,
+) -> Result<(), Refusal> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::new(Reason::Malformed, format!("the body broke off: {error}")))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame.map_err(|error| {
+            Refusal::new(Reason::Malformed, format!("the body broke off: {error}"))
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         bounds.meter.body(data.len());
         if !bounds.held.grow(data.len()) {
             return Err(Refusal::new(Reason::Pressure, "too many bytes in flight"));
@@ -88,7 +99,11 @@ async fn gather(body: &mut Incoming, gather: &mut Gather, bounds: &mut Bounds<'_
     Ok(())
 }
 
-async fn read(mut body: Incoming, mut whole: Gather, mut bounds: Bounds<'_>) -> Result<Gather, Refusal> {
+async fn read(
+    mut body: Incoming,
+    mut whole: Gather,
+    mut bounds: Bounds<'_>,
+) -> Result<Gather, Refusal> {
     let within = bounds.within;
     let done = tokio::time::timeout(within, gather(&mut body, &mut whole, &mut bounds)).await;
     match done {
@@ -98,7 +113,10 @@ async fn read(mut body: Incoming, mut whole: Gather, mut bounds: Bounds<'_>) -> 
             bounds.meter.body(4 << 20);
             Err(refusal)
         }
-        Err(_) => Err(Refusal::new(Reason::SlowBody, format!("the body was not complete within {within:?}"))),
+        Err(_) => Err(Refusal::new(
+            Reason::SlowBody,
+            format!("the body was not complete within {within:?}"),
+        )),
     }
 }
 
@@ -106,12 +124,23 @@ async fn read(mut body: Incoming, mut whole: Gather, mut bounds: Bounds<'_>) -> 
 ///
 /// # Errors
 /// Over the cap (before reading when declared so), over the bytes in flight, too slow, broken off.
-pub async fn http(body: Incoming, declared: Option<usize>, bounds: Bounds<'_>) -> Result<Bytes, Refusal> {
-    let mut whole = Gather { bytes: Vec::new(), expected: None, cap: bounds.cap, grpc: false };
+pub async fn http(
+    body: Incoming,
+    declared: Option<usize>,
+    bounds: Bounds<'_>,
+) -> Result<Bytes, Refusal> {
+    let mut whole = Gather {
+        bytes: Vec::new(),
+        expected: None,
+        cap: bounds.cap,
+        grpc: false,
+    };
     if let Some(len) = declared {
         whole.expect(len)?;
     }
-    read(body, whole, bounds).await.map(|whole| whole.bytes.into())
+    read(body, whole, bounds)
+        .await
+        .map(|whole| whole.bytes.into())
 }
 
 /// The one message of a unary gRPC call, and whether it is compressed.
@@ -119,12 +148,25 @@ pub async fn http(body: Incoming, declared: Option<usize>, bounds: Bounds<'_>) -
 /// # Errors
 /// As `http`, and when the body is not exactly one message.
 pub async fn grpc(body: Incoming, bounds: Bounds<'_>) -> Result<(Bytes, bool), Refusal> {
-    let whole = Gather { bytes: Vec::new(), expected: None, cap: bounds.cap, grpc: true };
+    let whole = Gather {
+        bytes: Vec::new(),
+        expected: None,
+        cap: bounds.cap,
+        grpc: true,
+    };
     let whole = read(body, whole, bounds).await?;
     let flag = whole.bytes.first().copied();
     match (whole.expected, flag) {
-        (Some(len), Some(flag @ (0 | 1))) if len == whole.bytes.len() => Ok((Bytes::from(whole.bytes).slice(PREFIX..), flag == 1)),
-        (Some(_), Some(0 | 1)) | (None, _) => Err(Refusal::new(Reason::Malformed, "the body is not exactly one gRPC message")),
-        _ => Err(Refusal::new(Reason::Malformed, "a gRPC message begins with 0 or 1")),
+        (Some(len), Some(flag @ (0 | 1))) if len == whole.bytes.len() => {
+            Ok((Bytes::from(whole.bytes).slice(PREFIX..), flag == 1))
+        }
+        (Some(_), Some(0 | 1)) | (None, _) => Err(Refusal::new(
+            Reason::Malformed,
+            "the body is not exactly one gRPC message",
+        )),
+        _ => Err(Refusal::new(
+            Reason::Malformed,
+            "a gRPC message begins with 0 or 1",
+        )),
     }
 }

@@ -55,7 +55,11 @@ struct Health {
 
 #[derive(Debug)]
 enum Link {
-    Down { failures: u32, until: Option<Instant>, why: Option<Refusal> },
+    Down {
+        failures: u32,
+        until: Option<Instant>,
+        why: Option<Refusal>,
+    },
     Up(SendRequest<Bytes>, Arc<Health>),
 }
 
@@ -83,8 +87,18 @@ impl Drop for Busy<'_> {
 impl Channel {
     /// No connection yet: the first call opens one.
     pub fn new(target: Target, connections: usize) -> Channel {
-        let slot = |_| Slot { link: Mutex::new(Link::Down { failures: 0, until: None, why: None }), in_flight: AtomicUsize::new(0) };
-        Channel { target, slots: (0..connections.max(1)).map(slot).collect() }
+        let slot = |_| Slot {
+            link: Mutex::new(Link::Down {
+                failures: 0,
+                until: None,
+                why: None,
+            }),
+            in_flight: AtomicUsize::new(0),
+        };
+        Channel {
+            target,
+            slots: (0..connections.max(1)).map(slot).collect(),
+        }
     }
 
     /// Where it leads.
@@ -96,23 +110,42 @@ impl Channel {
     ///
     /// # Errors
     /// Retryable refusals: unreachable, broken off, too late.
-    pub async fn exchange(&self, head: Request<()>, chunks: Vec<Bytes>, by: Instant) -> Result<Answered, Refusal> {
-        let Some(slot) = self.slots.iter().min_by_key(|slot| slot.in_flight.load(Relaxed)) else {
+    pub async fn exchange(
+        &self,
+        head: Request<()>,
+        chunks: Vec<Bytes>,
+        by: Instant,
+    ) -> Result<Answered, Refusal> {
+        let Some(slot) = self
+            .slots
+            .iter()
+            .min_by_key(|slot| slot.in_flight.load(Relaxed))
+        else {
             return Err(unreachable(self.target.address(), "no connection"));
         };
         slot.in_flight.fetch_add(1, Relaxed);
         let _busy = Busy(&slot.in_flight);
         let mut used = None;
-        let done = tokio::time::timeout_at(by.into(), self.attempts(slot, head, chunks, &mut used)).await;
+        let done =
+            tokio::time::timeout_at(by.into(), self.attempts(slot, head, chunks, &mut used)).await;
         done.unwrap_or_else(|_| {
             if let Some(health) = used {
                 health.suspect.notify_one();
             }
-            Err(Refusal::new(Reason::Deadline, format!("backend {}: no answer in time", self.target.address())))
+            Err(Refusal::new(
+                Reason::Deadline,
+                format!("backend {}: no answer in time", self.target.address()),
+            ))
         })
     }
 
-    async fn attempts(&self, slot: &Slot, head: Request<()>, chunks: Vec<Bytes>, used: &mut Option<Arc<Health>>) -> Result<Answered, Refusal> {
+    async fn attempts(
+        &self,
+        slot: &Slot,
+        head: Request<()>,
+        chunks: Vec<Bytes>,
+        used: &mut Option<Arc<Health>>,
+    ) -> Result<Answered, Refusal> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -130,9 +163,15 @@ impl Channel {
     async fn up(&self, slot: &Slot) -> Result<(SendRequest<Bytes>, Arc<Health>), Refusal> {
         let mut link = slot.link.lock().await;
         let failures = match &*link {
-            Link::Up(sender, health) if !health.closed.load(Relaxed) => return Ok((sender.clone(), health.clone())),
+            Link::Up(sender, health) if !health.closed.load(Relaxed) => {
+                return Ok((sender.clone(), health.clone()));
+            }
             Link::Up(..) => 0,
-            Link::Down { failures, until, why } => {
+            Link::Down {
+                failures,
+                until,
+                why,
+            } => {
                 if let (Some(until), Some(why)) = (until, why)
                     && Instant::now() < *until
                 {
@@ -148,7 +187,11 @@ impl Channel {
             }
             Err(why) => {
                 let until = Some(Instant::now() + backoff(failures));
-                *link = Link::Down { failures: failures.saturating_add(1), until, why: Some(why.clone()) };
+                *link = Link::Down {
+                    failures: failures.saturating_add(1),
+                    until,
+                    why: Some(why.clone()),
+                };
                 Err(why)
             }
         }
@@ -158,7 +201,10 @@ impl Channel {
 /// Doubles from 100 ms to 2 s, with jitter of a fifth either way.
 fn backoff(failures: u32) -> Duration {
     let jitter = RandomState::new().hash_one(failures) % 400;
-    FIRST_BACKOFF.saturating_mul(1 << failures.min(6)).min(LAST_BACKOFF).mul_f64(0.8 + jitter as f64 / 1000.0)
+    FIRST_BACKOFF
+        .saturating_mul(1 << failures.min(6))
+        .min(LAST_BACKOFF)
+        .mul_f64(0.8 + jitter as f64 / 1000.0)
 }
 
 /// A connection whose TLS did not agree on HTTP/2.
@@ -179,7 +225,10 @@ async fn open(target: &Target) -> Result<(SendRequest<Bytes>, Arc<Health>), Refu
         .enable_push(false);
     // The preface waits in the adapter until the first flush after a poll.
     let flusher = io.flusher();
-    let (sender, mut connection) = builder.handshake::<_, Bytes>(io).await.map_err(|error| unreachable(target.address(), error))?;
+    let (sender, mut connection) = builder
+        .handshake::<_, Bytes>(io)
+        .await
+        .map_err(|error| unreachable(target.address(), error))?;
     let health = Arc::new(Health::default());
     let pings = connection.ping_pong();
     let flushed = flusher.flushing(connection);
@@ -196,7 +245,9 @@ async fn open(target: &Target) -> Result<(SendRequest<Bytes>, Arc<Health>), Refu
 
 /// Ends when a suspected connection does not answer a PING.
 async fn dead(pings: Option<h2::PingPong>, health: &Health) {
-    let Some(mut pings) = pings else { return std::future::pending().await };
+    let Some(mut pings) = pings else {
+        return std::future::pending().await;
+    };
     loop {
         health.suspect.notified().await;
         let pong = tokio::time::timeout(PONG, pings.ping(h2::Ping::opaque())).await;
@@ -208,23 +259,40 @@ async fn dead(pings: Option<h2::PingPong>, health: &Health) {
 
 fn fault(target: &Target, health: &Health, error: &h2::Error) -> Fault {
     let refusal = unreachable(target.address(), error);
-    let unseen = error.is_remote() && (error.reason() == Some(H2Reason::REFUSED_STREAM) || (error.is_go_away() && error.reason() == Some(H2Reason::NO_ERROR)));
+    let unseen = error.is_remote()
+        && (error.reason() == Some(H2Reason::REFUSED_STREAM)
+            || (error.is_go_away() && error.reason() == Some(H2Reason::NO_ERROR)));
     if error.is_go_away() || error.is_io() {
         health.closed.store(true, Relaxed);
     }
-    if unseen { Fault::Unsent(refusal) } else { Fault::Broken(refusal) }
+    if unseen {
+        Fault::Unsent(refusal)
+    } else {
+        Fault::Broken(refusal)
+    }
 }
 
-async fn call(target: &Target, sender: SendRequest<Bytes>, head: &Request<()>, chunks: &[Bytes], health: &Health) -> Result<Answered, Fault> {
+async fn call(
+    target: &Target,
+    sender: SendRequest<Bytes>,
+    head: &Request<()>,
+    chunks: &[Bytes],
+    health: &Health,
+) -> Result<Answered, Fault> {
     let mut sender = sender.ready().await.map_err(|error| {
         health.closed.store(true, Relaxed);
         Fault::Unsent(unreachable(target.address(), error))
     })?;
     let fault = |error: h2::Error| fault(target, health, &error);
-    let (response, mut stream) = sender.send_request(head.clone(), chunks.is_empty()).map_err(fault)?;
+    let (response, mut stream) = sender
+        .send_request(head.clone(), chunks.is_empty())
+        .map_err(fault)?;
     for (index, chunk) in chunks.iter().enumerate() {
         // A backend may answer, and reset, before it has read everything: its answer counts.
-        if stream.send_data(chunk.clone(), index + 1 == chunks.len()).is_err() {
+        if stream
+            .send_data(chunk.clone(), index + 1 == chunks.len())
+            .is_err()
+        {
             break;
         }
     }
@@ -233,11 +301,20 @@ async fn call(target: &Target, sender: SendRequest<Bytes>, head: &Request<()>, c
     while let Some(data) = body.data().await {
         let data = data.map_err(fault)?;
         if whole.len() + data.len() > RESPONSE {
-            return Err(Fault::Broken(unreachable(target.address(), "response larger than 4 MiB")));
+            return Err(Fault::Broken(unreachable(
+                target.address(),
+                "response larger than 4 MiB",
+            )));
         }
         whole.extend_from_slice(&data);
-        body.flow_control().release_capacity(data.len()).map_err(fault)?;
+        body.flow_control()
+            .release_capacity(data.len())
+            .map_err(fault)?;
     }
     let trailers = body.trailers().await.map_err(fault)?;
-    Ok(Answered { head, body: whole.into(), trailers })
+    Ok(Answered {
+        head,
+        body: whole.into(),
+        trailers,
+    })
 }

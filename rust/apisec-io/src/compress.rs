@@ -62,14 +62,20 @@ impl Encoding {
 
     /// What gRPC calls this: its snappy is framed, its deflate is zlib.
     pub fn on_grpc(self) -> Encoding {
-        if self == Encoding::Snappy { Encoding::SnappyFramed } else { self }
+        if self == Encoding::Snappy {
+            Encoding::SnappyFramed
+        } else {
+            self
+        }
     }
 
     /// A guess at the decompressed size, from hints that may lie.
     pub fn likely_size(self, body: &[u8]) -> usize {
         let hint = match self {
             Encoding::Identity => Some(body.len()),
-            Encoding::Gzip => body.last_chunk::<4>().map(|tail| u32::from_le_bytes(*tail) as usize),
+            Encoding::Gzip => body
+                .last_chunk::<4>()
+                .map(|tail| u32::from_le_bytes(*tail) as usize),
             Encoding::Zstd => zstd_size(body),
             Encoding::Snappy => snap::raw::decompress_len(body).ok(),
             _ => None,
@@ -79,7 +85,10 @@ impl Encoding {
 }
 
 fn zstd_size(body: &[u8]) -> Option<usize> {
-    zstd::zstd_safe::get_frame_content_size(body).ok().flatten().and_then(|size| usize::try_from(size).ok())
+    zstd::zstd_safe::get_frame_content_size(body)
+        .ok()
+        .flatten()
+        .and_then(|size| usize::try_from(size).ok())
 }
 
 fn broken(encoding: Encoding, why: impl std::fmt::Display) -> Refusal {
@@ -87,7 +96,10 @@ fn broken(encoding: Encoding, why: impl std::fmt::Display) -> Refusal {
 }
 
 fn too_large(cap: usize) -> Refusal {
-    Refusal::new(Reason::TooLarge, format!("decompressed body larger than max ({cap} bytes)"))
+    Refusal::new(
+        Reason::TooLarge,
+        format!("decompressed body larger than max ({cap} bytes)"),
+    )
 }
 
 /// The body as it was before `encoding`, at most `cap` bytes.
@@ -111,11 +123,21 @@ fn gunzip(body: &[u8], cap: usize) -> Result<Bytes, Refusal> {
     }
     // A second member must begin with the magic: without it the fast one-shot has seen everything.
     if body.len() > 3 && memchr::memmem::find(&body[3..], GZIP_MAGIC).is_some() {
-        return read_capped(Encoding::Gzip, flate2::read::MultiGzDecoder::new(body), cap, body.len() * 6);
+        return read_capped(
+            Encoding::Gzip,
+            flate2::read::MultiGzDecoder::new(body),
+            cap,
+            body.len() * 6,
+        );
     }
     let hint = Encoding::Gzip.likely_size(body);
     // Deflate cannot grow more than 1,032-fold, so a lying hint costs no more than an honest bomb.
-    inflate(Encoding::Gzip, body, cap, hint.min(body.len().saturating_mul(1032)))
+    inflate(
+        Encoding::Gzip,
+        body,
+        cap,
+        hint.min(body.len().saturating_mul(1032)),
+    )
 }
 
 fn inflate(encoding: Encoding, body: &[u8], cap: usize, hint: usize) -> Result<Bytes, Refusal> {
@@ -131,7 +153,9 @@ fn inflate(encoding: Encoding, body: &[u8], cap: usize, hint: usize) -> Result<B
                 out.truncate(len);
                 return Ok(out.into());
             }
-            Err(DecompressionError::InsufficientSpace) if size < cap => size = size.saturating_mul(4).min(cap),
+            Err(DecompressionError::InsufficientSpace) if size < cap => {
+                size = size.saturating_mul(4).min(cap)
+            }
             Err(DecompressionError::InsufficientSpace) => return Err(too_large(cap)),
             Err(DecompressionError::BadData) => return Err(broken(encoding, "invalid data")),
         }
@@ -143,14 +167,29 @@ fn unzstd(body: &[u8], cap: usize) -> Result<Bytes, Refusal> {
     if hint.is_some_and(|size| size > cap) {
         return Err(too_large(cap));
     }
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(|error| broken(Encoding::Zstd, error))?;
-    decoder.window_log_max(ZSTD_WINDOW).map_err(|error| broken(Encoding::Zstd, error))?;
-    read_capped(Encoding::Zstd, decoder, cap, hint.map_or(body.len() * 6, |size| size.min(body.len().saturating_mul(64))))
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body)
+        .map_err(|error| broken(Encoding::Zstd, error))?;
+    decoder
+        .window_log_max(ZSTD_WINDOW)
+        .map_err(|error| broken(Encoding::Zstd, error))?;
+    read_capped(
+        Encoding::Zstd,
+        decoder,
+        cap,
+        hint.map_or(body.len() * 6, |size| {
+            size.min(body.len().saturating_mul(64))
+        }),
+    )
 }
 
 fn unsnap(encoding: Encoding, body: &[u8], cap: usize) -> Result<Bytes, Refusal> {
     if body.starts_with(SNAPPY_MAGIC) {
-        return read_capped(encoding, snap::read::FrameDecoder::new(body), cap, body.len() * 3);
+        return read_capped(
+            encoding,
+            snap::read::FrameDecoder::new(body),
+            cap,
+            body.len() * 3,
+        );
     }
     if body.is_empty() {
         return Ok(Bytes::new());
@@ -163,13 +202,28 @@ fn unsnap(encoding: Encoding, body: &[u8], cap: usize) -> Result<Bytes, Refusal>
     if size > body.len().saturating_mul(64) {
         return Err(broken(encoding, "length does not fit the data"));
     }
-    snap::raw::Decoder::new().decompress_vec(body).map(Bytes::from).map_err(|error| broken(encoding, error))
+    snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .map(Bytes::from)
+        .map_err(|error| broken(encoding, error))
 }
 
-fn read_capped(encoding: Encoding, reader: impl Read, cap: usize, hint: usize) -> Result<Bytes, Refusal> {
+fn read_capped(
+    encoding: Encoding,
+    reader: impl Read,
+    cap: usize,
+    hint: usize,
+) -> Result<Bytes, Refusal> {
     let mut out = Vec::with_capacity(hint.min(cap) + 1);
-    reader.take(cap as u64 + 1).read_to_end(&mut out).map_err(|error| broken(encoding, error))?;
-    if out.len() > cap { Err(too_large(cap)) } else { Ok(out.into()) }
+    reader
+        .take(cap as u64 + 1)
+        .read_to_end(&mut out)
+        .map_err(|error| broken(encoding, error))?;
+    if out.len() > cap {
+        Err(too_large(cap))
+    } else {
+        Ok(out.into())
+    }
 }
 
 /// The body in `encoding`, at the level that costs least.
@@ -181,7 +235,10 @@ pub fn compress(encoding: Encoding, body: &[u8]) -> std::io::Result<Bytes> {
         Encoding::Identity => Ok(Bytes::copy_from_slice(body)),
         Encoding::Gzip | Encoding::Zlib => deflate(encoding, body),
         Encoding::Zstd => zstd::bulk::compress(body, 1).map(Bytes::from),
-        Encoding::Snappy => snap::raw::Encoder::new().compress_vec(body).map(Bytes::from).map_err(std::io::Error::other),
+        Encoding::Snappy => snap::raw::Encoder::new()
+            .compress_vec(body)
+            .map(Bytes::from)
+            .map_err(std::io::Error::other),
         Encoding::SnappyFramed => {
             let mut out = Vec::new();
             snap::read::FrameEncoder::new(body).read_to_end(&mut out)?;
@@ -193,9 +250,17 @@ pub fn compress(encoding: Encoding, body: &[u8]) -> std::io::Result<Bytes> {
 fn deflate(encoding: Encoding, body: &[u8]) -> std::io::Result<Bytes> {
     DEFLATE.with_borrow_mut(|deflate| {
         let gzip = encoding == Encoding::Gzip;
-        let bound = if gzip { deflate.gzip_compress_bound(body.len()) } else { deflate.zlib_compress_bound(body.len()) };
+        let bound = if gzip {
+            deflate.gzip_compress_bound(body.len())
+        } else {
+            deflate.zlib_compress_bound(body.len())
+        };
         let mut out = vec![0; bound];
-        let len = if gzip { deflate.gzip_compress(body, &mut out) } else { deflate.zlib_compress(body, &mut out) };
+        let len = if gzip {
+            deflate.gzip_compress(body, &mut out)
+        } else {
+            deflate.zlib_compress(body, &mut out)
+        };
         out.truncate(len.map_err(std::io::Error::other)?);
         // The bound is about the body's size: give back what a held reply would pin.
         out.shrink_to_fit();
@@ -207,7 +272,13 @@ fn deflate(encoding: Encoding, body: &[u8]) -> std::io::Result<Bytes> {
 mod tests {
     use super::*;
 
-    const ALL: [Encoding; 5] = [Encoding::Gzip, Encoding::Zstd, Encoding::Zlib, Encoding::Snappy, Encoding::SnappyFramed];
+    const ALL: [Encoding; 5] = [
+        Encoding::Gzip,
+        Encoding::Zstd,
+        Encoding::Zlib,
+        Encoding::Snappy,
+        Encoding::SnappyFramed,
+    ];
 
     #[test]
     fn every_encoding_returns_what_went_in() {
@@ -228,8 +299,16 @@ mod tests {
             let packed = compress(encoding, &body).unwrap_or_default();
             let reason = decompress(encoding, &packed, 1 << 20).map_err(|refusal| refusal.reason);
             assert_eq!(reason.err(), Some(Reason::TooLarge), "{encoding:?}");
-            let reason = decompress(encoding, &Bytes::from_static(b"rubbish, and more of it"), 1 << 20);
-            assert_eq!(reason.map_err(|refusal| refusal.reason).err(), Some(Reason::Compression), "{encoding:?}");
+            let reason = decompress(
+                encoding,
+                &Bytes::from_static(b"rubbish, and more of it"),
+                1 << 20,
+            );
+            assert_eq!(
+                reason.map_err(|refusal| refusal.reason).err(),
+                Some(Reason::Compression),
+                "{encoding:?}"
+            );
         }
     }
 
@@ -237,8 +316,14 @@ mod tests {
     fn members_and_lying_sizes_are_read_whole() {
         let one = compress(Encoding::Gzip, b"hello ").unwrap_or_default();
         let two = Bytes::from([&one[..], &one[..]].concat());
-        assert_eq!(decompress(Encoding::Gzip, &two, 100).ok().as_deref(), Some(&b"hello hello "[..]));
+        assert_eq!(
+            decompress(Encoding::Gzip, &two, 100).ok().as_deref(),
+            Some(&b"hello hello "[..])
+        );
         let long = compress(Encoding::Gzip, &vec![7; 100_000]).unwrap_or_default();
-        assert_eq!(decompress(Encoding::Gzip, &long, 99_999).map_err(|r| r.reason), Err(Reason::TooLarge));
+        assert_eq!(
+            decompress(Encoding::Gzip, &long, 99_999).map_err(|r| r.reason),
+            Err(Reason::TooLarge)
+        );
     }
 }

@@ -11,7 +11,9 @@ pub struct Seconds(pub Duration);
 
 impl From<f64> for Seconds {
     fn from(seconds: f64) -> Self {
-        Seconds(Duration::try_from_secs_f64(seconds.clamp(0.0, 366.0 * 86_400.0)).unwrap_or_default())
+        Seconds(
+            Duration::try_from_secs_f64(seconds.clamp(0.0, 366.0 * 86_400.0)).unwrap_or_default(),
+        )
     }
 }
 

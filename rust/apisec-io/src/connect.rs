@@ -23,7 +23,10 @@ pub struct Target {
 }
 
 fn fault(endpoint: &str, why: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("endpoint {endpoint:?}: {why}"))
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("endpoint {endpoint:?}: {why}"),
+    )
 }
 
 /// A failure to reach a backend.
@@ -36,21 +39,57 @@ impl Target {
     ///
     /// # Errors
     /// An endpoint that is none, or TLS files that do not load.
-    pub fn new(endpoint: &str, settings: &ClientTls, default_port: u16, protocols: &[&str]) -> io::Result<Target> {
+    pub fn new(
+        endpoint: &str,
+        settings: &ClientTls,
+        default_port: u16,
+        protocols: &[&str],
+    ) -> io::Result<Target> {
         let endpoint = endpoint.strip_prefix("dns:///").unwrap_or(endpoint);
         let insecure = settings.insecure || endpoint.starts_with("http://");
-        let scheme = if endpoint.starts_with("https://") || !insecure { "https" } else { "http" };
-        let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or(endpoint);
-        let url: http::Uri = format!("{scheme}://{rest}").parse().map_err(|error| fault(endpoint, error))?;
-        let host = url.host().filter(|host| !host.is_empty()).ok_or_else(|| fault(endpoint, "names no host"))?;
-        let port = url.port_u16().unwrap_or(if scheme == "https" && default_port == 80 { 443 } else { default_port });
-        let settings = ClientTls { insecure: scheme == "http", ..settings.clone() };
-        let name = settings.server_name_override.clone().unwrap_or_else(|| host.trim_matches(['[', ']']).to_owned());
+        let scheme = if endpoint.starts_with("https://") || !insecure {
+            "https"
+        } else {
+            "http"
+        };
+        let rest = endpoint
+            .strip_prefix("https://")
+            .or_else(|| endpoint.strip_prefix("http://"))
+            .unwrap_or(endpoint);
+        let url: http::Uri = format!("{scheme}://{rest}")
+            .parse()
+            .map_err(|error| fault(endpoint, error))?;
+        let host = url
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or_else(|| fault(endpoint, "names no host"))?;
+        let port = url
+            .port_u16()
+            .unwrap_or(if scheme == "https" && default_port == 80 {
+                443
+            } else {
+                default_port
+            });
+        let settings = ClientTls {
+            insecure: scheme == "http",
+            ..settings.clone()
+        };
+        let name = settings
+            .server_name_override
+            .clone()
+            .unwrap_or_else(|| host.trim_matches(['[', ']']).to_owned());
         let tls = match tls::client(&settings, protocols)? {
             None => None,
-            Some(config) => Some((config, ServerName::try_from(name).map_err(|error| fault(endpoint, error))?)),
+            Some(config) => Some((
+                config,
+                ServerName::try_from(name).map_err(|error| fault(endpoint, error))?,
+            )),
         };
-        Ok(Target { address: format!("{host}:{port}"), url, tls })
+        Ok(Target {
+            address: format!("{host}:{port}"),
+            url,
+            tls,
+        })
     }
 
     /// host:port.
@@ -71,8 +110,13 @@ impl Target {
         let fault = |why: io::Error| unreachable(&self.address, why);
         let socket = TcpStream::connect(&self.address).await.map_err(fault)?;
         socket.set_nodelay(true).map_err(fault)?;
-        let Some((config, name)) = &self.tls else { return Ok((Box::new(socket), None)) };
-        let stream = TlsConnector::from(config.clone()).connect(name.clone(), socket).await.map_err(fault)?;
+        let Some((config, name)) = &self.tls else {
+            return Ok((Box::new(socket), None));
+        };
+        let stream = TlsConnector::from(config.clone())
+            .connect(name.clone(), socket)
+            .await
+            .map_err(fault)?;
         let protocol = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         Ok((Box::new(stream), protocol))
     }

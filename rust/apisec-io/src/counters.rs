@@ -34,11 +34,23 @@ impl Counters {
     /// A copy of all counters.
     pub fn read(&self) -> Vec<(Key, u64)> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|(key, count)| (key.clone(), *count)).collect()
+        counts
+            .iter()
+            .map(|(key, count)| (key.clone(), *count))
+            .collect()
     }
 
     /// Adds one event of a receiver that is no request (a connection closed, a handshake failed).
     pub fn event(&self, name: &'static str, owner: &Arc<str>, reason: &'static str) {
-        self.add(Key { name, owner: owner.clone(), transport: "", signal: "", reason }, 1);
+        self.add(
+            Key {
+                name,
+                owner: owner.clone(),
+                transport: "",
+                signal: "",
+                reason,
+            },
+            1,
+        );
     }
 }

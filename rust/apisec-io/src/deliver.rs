@@ -38,16 +38,27 @@ pub async fn deliver(exporter: Exporter, message: Message) {
 /// The shortest deadline of the members.
 fn by(exporter: &Exporter, members: &[Member]) -> Instant {
     let (now, timeout) = (Instant::now(), exporter.config().timeout());
-    members.iter().map(|member| member.request.export_by(now, timeout)).min().unwrap_or(now + timeout)
+    members
+        .iter()
+        .map(|member| member.request.export_by(now, timeout))
+        .min()
+        .unwrap_or(now + timeout)
 }
 
 async fn whole(exporter: &Exporter, message: &Message) -> Reply {
     let call = Call {
         signal: message.signal,
-        chunks: message.members.iter().map(|member| member.bytes.clone()).collect(),
+        chunks: message
+            .members
+            .iter()
+            .map(|member| member.bytes.clone())
+            .collect(),
         encoding: message.encoding,
         json: message.json,
-        headers: message.members.first().map_or_else(|| [].into(), |member| member.request.headers.clone()),
+        headers: message
+            .members
+            .first()
+            .map_or_else(|| [].into(), |member| member.request.headers.clone()),
         by: by(exporter, &message.members),
     };
     exporter.call(call).await
@@ -56,9 +67,17 @@ async fn whole(exporter: &Exporter, message: &Message) -> Reply {
 /// One member gets the backend's word; of several nobody knows whose items were rejected.
 fn answer(exporter: &Exporter, members: &[Member], reply: &Reply) {
     for member in members {
-        count(exporter, member.request.signal, u64::from(member.request.spans), reply);
+        count(
+            exporter,
+            member.request.signal,
+            u64::from(member.request.spans),
+            reply,
+        );
         member.request.answer(match reply {
-            Reply::Partial { message, .. } if members.len() > 1 => Reply::Partial { rejected: 0, message: message.clone() },
+            Reply::Partial { message, .. } if members.len() > 1 => Reply::Partial {
+                rejected: 0,
+                message: message.clone(),
+            },
             reply => reply.clone(),
         });
     }
@@ -71,12 +90,23 @@ pub fn count(exporter: &Exporter, signal: Signal, items: u64, reply: &Reply) {
         _ => ("exporter_sent_items", ""),
     };
     let core = exporter.core();
-    core.counters.add(Key { name, owner: exporter.name().clone(), transport: "", signal: signal.name(), reason }, items);
+    core.counters.add(
+        Key {
+            name,
+            owner: exporter.name().clone(),
+            transport: "",
+            signal: signal.name(),
+            reason,
+        },
+        items,
+    );
 }
 
 async fn in_parts(exporter: &Exporter, message: Message) {
     for member in message.members {
-        let Some((key, parts)) = cut(exporter, &member).await else { continue };
+        let Some((key, parts)) = cut(exporter, &member).await else {
+            continue;
+        };
         let progress = exporter.resume().take(key);
         let reply = send_parts(exporter, &member.request, key, parts, progress).await;
         member.request.answer(reply);
@@ -92,13 +122,27 @@ async fn cut(exporter: &Exporter, member: &Member) -> Option<(u64, Vec<(Bytes, u
             let rule = exporter.rule();
             let key = exporter.resume().key(&member.request.original.bytes);
             let split = &exporter.core().codec.split;
-            (key, split(member.request.signal, &member.bytes, rule.max_spans, rule.max_bytes))
+            (
+                key,
+                split(
+                    member.request.signal,
+                    &member.bytes,
+                    rule.max_spans,
+                    rule.max_bytes,
+                ),
+            )
         })
         .await
 }
 
 /// Parts go in order: a retryable refusal stops, a permanent one counts and goes on.
-async fn send_parts(exporter: &Exporter, request: &Arc<Request>, key: u64, parts: Vec<(Bytes, u32)>, mut done: Progress) -> Reply {
+async fn send_parts(
+    exporter: &Exporter,
+    request: &Arc<Request>,
+    key: u64,
+    parts: Vec<(Bytes, u32)>,
+    mut done: Progress,
+) -> Reply {
     let by = request.export_by(Instant::now(), exporter.config().timeout());
     let (mut passed, mut taken) = (0, done.spans > 0);
     let mut last: Option<Refusal> = None;
@@ -108,7 +152,14 @@ async fn send_parts(exporter: &Exporter, request: &Arc<Request>, key: u64, parts
             continue;
         }
         let headers = request.headers.clone();
-        let call = Call { signal: request.signal, chunks: vec![bytes], encoding: Encoding::Identity, json: false, headers, by };
+        let call = Call {
+            signal: request.signal,
+            chunks: vec![bytes],
+            encoding: Encoding::Identity,
+            json: false,
+            headers,
+            by,
+        };
         let reply = exporter.call(call).await;
         count(exporter, request.signal, u64::from(spans), &reply);
         match reply {
@@ -132,7 +183,10 @@ async fn send_parts(exporter: &Exporter, request: &Arc<Request>, key: u64, parts
     }
     match last {
         Some(refusal) if !taken => Reply::Refused(refusal),
-        _ if done.rejected != 0 || !done.message.is_empty() => Reply::Partial { rejected: done.rejected, message: done.message },
+        _ if done.rejected != 0 || !done.message.is_empty() => Reply::Partial {
+            rejected: done.rejected,
+            message: done.message,
+        },
         _ => Reply::Accepted,
     }
 }

@@ -19,7 +19,12 @@ pub struct Drain {
 impl Default for Drain {
     fn default() -> Self {
         let (open, closed) = mpsc::channel(1);
-        Drain { stop: watch::Sender::new(false), open: Some(open), closed, ports: Vec::new() }
+        Drain {
+            stop: watch::Sender::new(false),
+            open: Some(open),
+            closed,
+            ports: Vec::new(),
+        }
     }
 }
 
@@ -48,7 +53,9 @@ impl Drain {
     /// Waits for the last connection; false when some were still open at the end of `within`.
     pub async fn finish(mut self, within: Duration) -> bool {
         self.begin();
-        let done = tokio::time::timeout(within, self.closed.recv()).await.is_ok();
+        let done = tokio::time::timeout(within, self.closed.recv())
+            .await
+            .is_ok();
         self.ports.iter().for_each(JoinHandle::abort);
         done
     }

@@ -29,7 +29,8 @@ use crate::{
     verdict, wire,
 };
 
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("apisec-otel/", env!("CARGO_PKG_VERSION")));
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("apisec-otel/", env!("CARGO_PKG_VERSION")));
 
 /// One backend over HTTP: HTTP/1.1, or HTTP/2 where TLS agrees on it.
 #[derive(Debug)]
@@ -46,24 +47,41 @@ impl Web {
         let old = Target::new(url, &config.tls, 80, &["http/1.1"])?;
         let both = Target::new(url, &config.tls, 80, &["h2", "http/1.1"])?;
         let new = both.secure().then(|| Channel::new(both, 1));
-        Ok(Web { url: old.url.clone(), old: KeepAlive::new(old, connections), new, only_old: AtomicBool::new(false) })
+        Ok(Web {
+            url: old.url.clone(),
+            old: KeepAlive::new(old, connections),
+            new,
+            only_old: AtomicBool::new(false),
+        })
     }
 
-    async fn exchange(&self, mut head: Request<()>, chunks: Vec<Bytes>, by: Instant) -> Result<Answered, Refusal> {
+    async fn exchange(
+        &self,
+        mut head: Request<()>,
+        chunks: Vec<Bytes>,
+        by: Instant,
+    ) -> Result<Answered, Refusal> {
         if let Some(channel) = self.new.as_ref().filter(|_| !self.only_old.load(Relaxed)) {
             match channel.exchange(head.clone(), chunks.clone(), by).await {
-                Err(refusal) if refusal.message.ends_with(NOT_HTTP2) => self.only_old.store(true, Relaxed),
+                Err(refusal) if refusal.message.ends_with(NOT_HTTP2) => {
+                    self.only_old.store(true, Relaxed)
+                }
                 done => return done,
             }
         }
         *head.version_mut() = Version::HTTP_11;
-        let path = self.url.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).parse();
+        let path = self
+            .url
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str)
+            .parse();
         *head.uri_mut() = path.unwrap_or_default();
         self.old.exchange(head, chunks, by).await
     }
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // one a backend, never moved in bulk
 enum Wire {
     Grpc(Channel),
     Http([Web; 3]),
@@ -103,15 +121,24 @@ pub struct Call {
 }
 
 fn invalid(name: &str, why: impl std::fmt::Display) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("exporter {name}: {why}"))
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("exporter {name}: {why}"),
+    )
 }
 
 fn constant_headers(config: &ExporterConfig) -> io::Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, USER_AGENT);
     for (name, value) in &config.headers {
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid(&config.name, format!("{name:?} is no header name")))?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| invalid(&config.name, format!("the value of header {name:?} is none")))?;
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| invalid(&config.name, format!("{name:?} is no header name")))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| {
+            invalid(
+                &config.name,
+                format!("the value of header {name:?} is none"),
+            )
+        })?;
         value.set_sensitive(true);
         headers.insert(key, value);
     }
@@ -119,10 +146,17 @@ fn constant_headers(config: &ExporterConfig) -> io::Result<HeaderMap> {
 }
 
 fn web(config: &ExporterConfig, signal: Signal) -> io::Result<Web> {
-    let whole = [&config.traces_endpoint, &config.logs_endpoint, &config.metrics_endpoint][signal.index()];
+    let whole = [
+        &config.traces_endpoint,
+        &config.logs_endpoint,
+        &config.metrics_endpoint,
+    ][signal.index()];
     match whole {
         Some(url) => Web::new(url, config),
-        None => Web::new(&format!("{}{}", config.endpoint.trim_end_matches('/'), signal.path()), config),
+        None => Web::new(
+            &format!("{}{}", config.endpoint.trim_end_matches('/'), signal.path()),
+            config,
+        ),
     }
 }
 
@@ -132,12 +166,23 @@ impl Exporter {
     /// # Errors
     /// An endpoint, header, encoding or TLS file that will not do.
     pub fn new(core: Arc<Core>, runtime: Handle, config: ExporterConfig) -> io::Result<Exporter> {
-        let unknown = || invalid(&config.name, format!("compression {:?} is unknown: gzip, zstd, snappy, deflate, zlib or none", config.compression));
+        let unknown = || {
+            invalid(
+                &config.name,
+                format!(
+                    "compression {:?} is unknown: gzip, zstd, snappy, deflate, zlib or none",
+                    config.compression
+                ),
+            )
+        };
         let encoding = Encoding::named(&config.compression).ok_or_else(unknown)?;
         let (wire, encoding) = match config.kind {
             ExporterKind::OtlpGrpc => {
                 let target = Target::new(&config.endpoint, &config.tls, 4317, &["h2"])?;
-                (Wire::Grpc(Channel::new(target, config.connections.unwrap_or(1))), encoding.on_grpc())
+                (
+                    Wire::Grpc(Channel::new(target, config.connections.unwrap_or(1))),
+                    encoding.on_grpc(),
+                )
             }
             ExporterKind::OtlpHttp => {
                 let [traces, logs, metrics] = Signal::ALL.map(|signal| web(&config, signal));
@@ -146,7 +191,16 @@ impl Exporter {
         };
         let headers = constant_headers(&config)?;
         let name = config.name.as_str().into();
-        Ok(Exporter(Arc::new(Inner { name, encoding, headers, wire, resume: Resume::default(), core, runtime, config })))
+        Ok(Exporter(Arc::new(Inner {
+            name,
+            encoding,
+            headers,
+            wire,
+            resume: Resume::default(),
+            core,
+            runtime,
+            config,
+        })))
     }
 
     /// Its id.
@@ -176,8 +230,15 @@ impl Exporter {
 
     /// How it wants its messages.
     pub fn rule(&self) -> Rule {
-        let Inner { config, encoding, .. } = &*self.0;
-        Rule { encoding: *encoding, max_spans: config.max_spans, max_bytes: config.max_bytes, merge: config.merge }
+        let Inner {
+            config, encoding, ..
+        } = &*self.0;
+        Rule {
+            encoding: *encoding,
+            max_spans: config.max_spans,
+            max_bytes: config.max_bytes,
+            merge: config.merge,
+        }
     }
 
     /// Sends these requests; each is answered with what the backend answers. From any thread.
@@ -209,7 +270,11 @@ impl Exporter {
             [one] => compress(encoding, one),
             many => compress(encoding, &many.concat()),
         };
-        let packed = if size <= self.0.core.config.inline_bytes { Some(job()) } else { self.0.core.pool.run(job).await };
+        let packed = if size <= self.0.core.config.inline_bytes {
+            Some(job())
+        } else {
+            self.0.core.pool.run(job).await
+        };
         let failed = || Refusal::new(Reason::Lost, format!("{} failed", encoding.name()));
         call.chunks = vec![packed.and_then(Result::ok).ok_or_else(failed)?];
         call.encoding = encoding;
@@ -219,7 +284,10 @@ impl Exporter {
     async fn exchange(&self, call: Call) -> Result<Reply, Refusal> {
         match &self.0.wire {
             Wire::Grpc(_) if call.json => {
-                let text = format!("{} in JSON cannot go on over gRPC; send protobuf, or use otlp_http", call.signal.name());
+                let text = format!(
+                    "{} in JSON cannot go on over gRPC; send protobuf, or use otlp_http",
+                    call.signal.name()
+                );
                 Err(Refusal::new(Reason::Unsupported, text))
             }
             Wire::Grpc(channel) => {
@@ -255,33 +323,63 @@ impl Exporter {
         parts.scheme = url.scheme().cloned();
         parts.authority = url.authority().cloned();
         parts.path_and_query = format!("/{}/Export", call.signal.service()).parse().ok();
-        let mut head = self.head(Uri::from_parts(parts).unwrap_or_default(), Version::HTTP_2, call);
+        let mut head = self.head(
+            Uri::from_parts(parts).unwrap_or_default(),
+            Version::HTTP_2,
+            call,
+        );
         let headers = head.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        );
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        let left = call.by.saturating_duration_since(Instant::now()).as_millis().clamp(1, 99_999_999);
+        let left = call
+            .by
+            .saturating_duration_since(Instant::now())
+            .as_millis()
+            .clamp(1, 99_999_999);
         if let Ok(left) = HeaderValue::from_str(&format!("{left}m")) {
             headers.insert("grpc-timeout", left);
         }
         let packed = call.encoding != Encoding::Identity;
         if packed {
-            let name = if call.encoding == Encoding::SnappyFramed { "snappy" } else { call.encoding.name() };
+            let name = if call.encoding == Encoding::SnappyFramed {
+                "snappy"
+            } else {
+                call.encoding.name()
+            };
             headers.insert("grpc-encoding", HeaderValue::from_static(name));
         }
         let size = call.chunks.iter().map(Bytes::len).sum();
-        (head, with_prefix(wire::prefix(size, packed), size, &call.chunks))
+        (
+            head,
+            with_prefix(wire::prefix(size, packed), size, &call.chunks),
+        )
     }
 
     fn http(&self, web: &Web, call: &Call) -> Request<()> {
         let mut head = self.head(web.url.clone(), Version::HTTP_2, call);
         let headers = head.headers_mut();
-        let kind = if call.json { "application/json" } else { "application/x-protobuf" };
+        let kind = if call.json {
+            "application/json"
+        } else {
+            "application/x-protobuf"
+        };
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if call.encoding != Encoding::Identity {
-            let name = if self.0.config.compression == "zlib" { "zlib" } else { call.encoding.name() };
+            let name = if self.0.config.compression == "zlib" {
+                "zlib"
+            } else {
+                call.encoding.name()
+            };
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
         }
-        if let Some(host) = web.url.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        if let Some(host) = web
+            .url
+            .authority()
+            .and_then(|host| HeaderValue::from_str(host.as_str()).ok())
+        {
             headers.insert(header::HOST, host);
         }
         let size: usize = call.chunks.iter().map(Bytes::len).sum();
@@ -295,8 +393,12 @@ fn with_prefix(prefix: [u8; 5], size: usize, chunks: &[Bytes]) -> Vec<Bytes> {
     if size <= 16 << 10 {
         let mut whole = Vec::with_capacity(5 + size);
         whole.extend_from_slice(&prefix);
-        chunks.iter().for_each(|chunk| whole.extend_from_slice(chunk));
+        chunks
+            .iter()
+            .for_each(|chunk| whole.extend_from_slice(chunk));
         return vec![whole.into()];
     }
-    std::iter::once(Bytes::copy_from_slice(&prefix)).chain(chunks.iter().cloned()).collect()
+    std::iter::once(Bytes::copy_from_slice(&prefix))
+        .chain(chunks.iter().cloned())
+        .collect()
 }

@@ -36,7 +36,8 @@ pub struct Shared<S> {
 impl<S: Stream> Shared<S> {
     fn push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.unsent.len() {
-            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.sent..]))?;
+            let count =
+                ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.sent..]))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -68,8 +69,19 @@ pub struct IoBuf<S> {
 impl<S: Stream> IoBuf<S> {
     /// Wraps a stream; a meter ends it when it reads more than its requests explain.
     pub fn new(stream: S, meter: Option<Arc<Meter>>) -> IoBuf<S> {
-        let shared = Shared { stream, unsent: Vec::new(), sent: 0, failed: None };
-        IoBuf { shared: Arc::new(Mutex::new(shared)), ahead: vec![0; AHEAD].into(), at: 0, end: 0, meter }
+        let shared = Shared {
+            stream,
+            unsent: Vec::new(),
+            sent: 0,
+            failed: None,
+        };
+        IoBuf {
+            shared: Arc::new(Mutex::new(shared)),
+            ahead: vec![0; AHEAD].into(),
+            at: 0,
+            end: 0,
+            meter,
+        }
     }
 
     /// What wraps the connection that will own this adapter.
@@ -101,13 +113,20 @@ impl<S: Stream> IoBuf<S> {
 
 fn measure(meter: Option<&Arc<Meter>>, count: usize) -> io::Result<()> {
     match meter {
-        Some(meter) if !meter.read(count) => Err(io::Error::new(io::ErrorKind::InvalidData, "more bytes than requests explain")),
+        Some(meter) if !meter.read(count) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "more bytes than requests explain",
+        )),
         _ => Ok(()),
     }
 }
 
 impl<S: Stream> AsyncRead for IoBuf<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let me = &mut *self;
         if me.at == me.end {
             (me.at, me.end) = (0, 0);
@@ -129,11 +148,19 @@ impl<S: Stream> AsyncRead for IoBuf<S> {
 }
 
 impl<S: Stream> AsyncWrite for IoBuf<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut shared = lock(&self.shared);
         if let Some(kind) = shared.failed {
             return Poll::Ready(Err(kind.into()));
@@ -170,7 +197,10 @@ pub struct Flusher<S>(Arc<Mutex<Shared<S>>>);
 impl<S: Stream> Flusher<S> {
     /// The future that polls `connection` and pushes out what it writes.
     pub fn flushing<F: Future>(self, connection: F) -> Flushed<F, S> {
-        Flushed { connection: Box::pin(connection), shared: self.0 }
+        Flushed {
+            connection: Box::pin(connection),
+            shared: self.0,
+        }
     }
 }
 

@@ -34,7 +34,10 @@ impl Body for Chunks {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(chunk))))
     }
 
@@ -58,31 +61,56 @@ pub struct KeepAlive {
 impl KeepAlive {
     /// No connection yet; at most `connections` at a time.
     pub fn new(target: Target, connections: usize) -> KeepAlive {
-        KeepAlive { target, idle: Mutex::default(), free: Semaphore::new(connections.max(1)) }
+        KeepAlive {
+            target,
+            idle: Mutex::default(),
+            free: Semaphore::new(connections.max(1)),
+        }
     }
 
     /// One request and its whole answer, before `by`.
     ///
     /// # Errors
     /// Retryable refusals: unreachable, broken off, too late.
-    pub async fn exchange(&self, head: Request<()>, chunks: Vec<Bytes>, by: Instant) -> Result<Answered, Refusal> {
+    pub async fn exchange(
+        &self,
+        head: Request<()>,
+        chunks: Vec<Bytes>,
+        by: Instant,
+    ) -> Result<Answered, Refusal> {
         let done = tokio::time::timeout_at(by.into(), self.attempts(head, chunks)).await;
-        done.unwrap_or_else(|_| Err(Refusal::new(Reason::Deadline, format!("backend {}: no answer in time", self.target.address()))))
+        done.unwrap_or_else(|_| {
+            Err(Refusal::new(
+                Reason::Deadline,
+                format!("backend {}: no answer in time", self.target.address()),
+            ))
+        })
     }
 
     async fn attempts(&self, head: Request<()>, chunks: Vec<Bytes>) -> Result<Answered, Refusal> {
-        let _free = self.free.acquire().await.map_err(|error| unreachable(self.target.address(), error))?;
+        let _free = self
+            .free
+            .acquire()
+            .await
+            .map_err(|error| unreachable(self.target.address(), error))?;
         while let Some(sender) = self.kept() {
             // The backend may have closed it while it was idle: then it has not read this request, and another connection will do.
             match self.call(sender, head.clone(), &chunks).await {
-                Err(error) if error.is_canceled() || error.is_incomplete_message() || error.is_closed() => {}
+                Err(error)
+                    if error.is_canceled()
+                        || error.is_incomplete_message()
+                        || error.is_closed() => {}
                 done => return done.map_err(|error| self.fault(&error)),
             }
         }
         let (stream, _) = self.target.connect().await?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| self.fault(&error))?;
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.fault(&error))?;
         tokio::spawn(connection);
-        self.call(sender, head, &chunks).await.map_err(|error| self.fault(&error))
+        self.call(sender, head, &chunks)
+            .await
+            .map_err(|error| self.fault(&error))
     }
 
     fn fault(&self, error: &hyper::Error) -> Refusal {
@@ -95,18 +123,30 @@ impl KeepAlive {
         idle.pop().map(|(_, sender)| sender)
     }
 
-    async fn call(&self, mut sender: SendRequest<Chunks>, head: Request<()>, chunks: &[Bytes]) -> hyper::Result<Answered> {
+    async fn call(
+        &self,
+        mut sender: SendRequest<Chunks>,
+        head: Request<()>,
+        chunks: &[Bytes],
+    ) -> hyper::Result<Answered> {
         sender.ready().await?;
         let request = head.map(|()| Chunks(chunks.iter().cloned().collect()));
         let (head, body) = sender.send_request(request).await?.into_parts();
         // Too long or broken off: what there is decides by its status, and the connection is not used again.
         let whole = Limited::new(body, RESPONSE).collect().await;
         if whole.is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), sender));
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((Instant::now(), sender));
         }
         let body = whole.map(http_body_util::Collected::to_bytes);
         let cut = body.is_err();
-        let mut answered = Answered { head, body: body.unwrap_or_default(), trailers: None };
+        let mut answered = Answered {
+            head,
+            body: body.unwrap_or_default(),
+            trailers: None,
+        };
         if cut && answered.head.status.is_success() {
             answered.head.status = http::StatusCode::BAD_GATEWAY;
         }

@@ -16,7 +16,10 @@ pub struct Gauge {
 impl Gauge {
     /// An empty gauge.
     pub fn new(cap: usize) -> Arc<Gauge> {
-        Arc::new(Gauge { used: AtomicUsize::new(0), cap })
+        Arc::new(Gauge {
+            used: AtomicUsize::new(0),
+            cap,
+        })
     }
 
     /// What is held now.
@@ -35,7 +38,10 @@ impl Gauge {
 
     /// Takes `count`, or None at the cap.
     pub fn hold(self: &Arc<Self>, count: usize) -> Option<Held> {
-        self.take(count).then(|| Held { gauge: self.clone(), count })
+        self.take(count).then(|| Held {
+            gauge: self.clone(),
+            count,
+        })
     }
 }
 
@@ -82,7 +88,12 @@ pub struct Meter {
 
 impl Default for Meter {
     fn default() -> Self {
-        Meter { opened: Instant::now(), read: AtomicU64::new(0), explained: AtomicU64::new(START), asked: AtomicBool::new(false) }
+        Meter {
+            opened: Instant::now(),
+            read: AtomicU64::new(0),
+            explained: AtomicU64::new(START),
+            asked: AtomicBool::new(false),
+        }
     }
 }
 
@@ -103,7 +114,8 @@ impl Meter {
 
     /// A body's bytes were taken, or will be thrown away.
     pub fn body(&self, count: usize) {
-        self.explained.fetch_add(count as u64 + count as u64 / 8, Relaxed);
+        self.explained
+            .fetch_add(count as u64 + count as u64 / 8, Relaxed);
     }
 
     /// Whether any request began.

@@ -38,7 +38,11 @@ impl Mailbox {
     pub fn put(&self, request: Arc<Request>, fallback: Option<Exporter>) {
         let wake = {
             let mut inner = self.lock();
-            inner.waiting.push_back(Waiting { since: Instant::now(), request, fallback });
+            inner.waiting.push_back(Waiting {
+                since: Instant::now(),
+                request,
+                fallback,
+            });
             inner.pullers > 0
         };
         if wake {
@@ -56,7 +60,11 @@ impl Mailbox {
                 break;
             }
             inner.pullers += 1;
-            inner = self.arrived.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
+            inner = self
+                .arrived
+                .wait_timeout(inner, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
             inner.pullers -= 1;
         }
         let (mut taken, mut spans) = (Vec::new(), 0usize);
@@ -74,8 +82,16 @@ impl Mailbox {
     pub fn overdue(&self, patience: Duration) -> Vec<(Arc<Request>, Option<Exporter>)> {
         let now = Instant::now();
         let mut inner = self.lock();
-        let count = inner.waiting.iter().take_while(|next| now.saturating_duration_since(next.since) > patience).count();
-        inner.waiting.drain(..count).map(|next| (next.request, next.fallback)).collect()
+        let count = inner
+            .waiting
+            .iter()
+            .take_while(|next| now.saturating_duration_since(next.since) > patience)
+            .count();
+        inner
+            .waiting
+            .drain(..count)
+            .map(|next| (next.request, next.fallback))
+            .collect()
     }
 
     /// Requests that wait.

@@ -61,12 +61,19 @@ pub struct Rule {
 impl Message {
     /// Whether it must be split to fit.
     pub fn oversize(&self, rule: &Rule) -> bool {
-        self.encoding == Encoding::Identity && !self.json && (self.size > rule.max_bytes || self.spans > rule.max_spans)
+        self.encoding == Encoding::Identity
+            && !self.json
+            && (self.size > rule.max_bytes || self.spans > rule.max_spans)
     }
 
     fn joins(&self, other: &Message, rule: &Rule) -> bool {
         let plain = |message: &Message| message.encoding == Encoding::Identity && !message.json;
-        let headers = |message: &Message| message.members.first().map(|member| member.request.headers.clone());
+        let headers = |message: &Message| {
+            message
+                .members
+                .first()
+                .map(|member| member.request.headers.clone())
+        };
         rule.merge
             && self.signal == other.signal
             && plain(self)
@@ -78,36 +85,80 @@ impl Message {
 
     /// Each member as a message of its own.
     pub fn alone(self) -> impl Iterator<Item = Message> {
-        let Message { signal, encoding, json, members, .. } = self;
+        let Message {
+            signal,
+            encoding,
+            json,
+            members,
+            ..
+        } = self;
         members.into_iter().map(move |member| {
             let (spans, size) = (member.request.spans, member.bytes.len());
-            Message { signal, encoding, json, members: vec![member], spans, size }
+            Message {
+                signal,
+                encoding,
+                json,
+                members: vec![member],
+                spans,
+                size,
+            }
         })
     }
 }
 
 /// The one request as a message; None when its bytes cannot be had, which is answered as lost.
 fn single(outgoing: Outgoing, rule: &Rule) -> Option<Message> {
-    let Outgoing { request, payload, same } = outgoing;
+    let Outgoing {
+        request,
+        payload,
+        same,
+    } = outgoing;
     let original = &request.original;
     let (bytes, same) = match payload {
         Some(bytes) => (bytes, same),
-        None => request.forward().map_or_else(|| Some((decompress(original.encoding, &original.bytes, usize::MAX).ok()?, true)), Some)?,
+        None => request.forward().map_or_else(
+            || {
+                Some((
+                    decompress(original.encoding, &original.bytes, usize::MAX).ok()?,
+                    true,
+                ))
+            },
+            Some,
+        )?,
     };
     let json = original.json && same;
     let fits = bytes.len() <= rule.max_bytes && request.spans <= rule.max_spans;
     let keep = same && fits && original.encoding == rule.encoding;
-    let (bytes, encoding) = if keep { (original.bytes.clone(), original.encoding) } else { (bytes, Encoding::Identity) };
+    let (bytes, encoding) = if keep {
+        (original.bytes.clone(), original.encoding)
+    } else {
+        (bytes, Encoding::Identity)
+    };
     let (signal, spans, size) = (request.signal, request.spans, bytes.len());
-    Some(Message { signal, encoding, json, spans, size, members: vec![Member { request, bytes }] })
+    Some(Message {
+        signal,
+        encoding,
+        json,
+        spans,
+        size,
+        members: vec![Member { request, bytes }],
+    })
 }
 
 /// Messages for these requests, in their order but for merging with an earlier one of equal headers.
 pub fn plan(outgoing: Vec<Outgoing>, rule: &Rule) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::with_capacity(outgoing.len());
-    for message in outgoing.into_iter().filter_map(|outgoing| single(outgoing, rule)) {
+    for message in outgoing
+        .into_iter()
+        .filter_map(|outgoing| single(outgoing, rule))
+    {
         // Only the last few: an old message is full, or of other headers.
-        match messages.iter_mut().rev().take(8).find(|earlier| earlier.joins(&message, rule)) {
+        match messages
+            .iter_mut()
+            .rev()
+            .take(8)
+            .find(|earlier| earlier.joins(&message, rule))
+        {
             Some(earlier) => {
                 earlier.size += message.size;
                 earlier.spans += message.spans;

@@ -54,7 +54,11 @@ const OUTCOMES: usize = 16_384;
 impl Outbox {
     /// An empty outbox.
     pub fn new(max_messages: usize, max_bytes: usize) -> Outbox {
-        Outbox { state: Mutex::default(), max_messages, max_bytes }
+        Outbox {
+            state: Mutex::default(),
+            max_messages,
+            max_bytes,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -75,11 +79,24 @@ impl Outbox {
         };
         let exporter = exporter.clone();
         exporter.runtime().clone().spawn(async move {
-            let (size, by) = (bytes.len(), Instant::now() + exporter.config().timeout().min(Duration::from_secs(60)));
-            let call = Call { signal, chunks: vec![bytes], encoding: Encoding::Identity, json: false, headers: [].into(), by };
+            let (size, by) = (
+                bytes.len(),
+                Instant::now() + exporter.config().timeout().min(Duration::from_secs(60)),
+            );
+            let call = Call {
+                signal,
+                chunks: vec![bytes],
+                encoding: Encoding::Identity,
+                json: false,
+                headers: [].into(),
+                by,
+            };
             let reply = exporter.call(call).await;
             count(&exporter, signal, 0, &reply);
-            exporter.core().outbox.settle(token, &exporter, signal, size, reply);
+            exporter
+                .core()
+                .outbox
+                .settle(token, &exporter, signal, size, reply);
         });
         Some(token)
     }
@@ -88,9 +105,16 @@ impl Outbox {
         let mut state = self.lock();
         state.messages -= 1;
         state.bytes -= size;
-        let refused = matches!(&reply, Reply::Refused(refusal) if refusal.code == Code::UNIMPLEMENTED);
+        let refused =
+            matches!(&reply, Reply::Refused(refusal) if refusal.code == Code::UNIMPLEMENTED);
         let unsupported = refused && state.refusers.insert((exporter.name().clone(), signal));
-        state.outcomes.push_back(Outcome { token, exporter: exporter.name().clone(), signal, reply, unsupported });
+        state.outcomes.push_back(Outcome {
+            token,
+            exporter: exporter.name().clone(),
+            signal,
+            reply,
+            unsupported,
+        });
         if state.outcomes.len() > OUTCOMES {
             state.outcomes.pop_front();
         }

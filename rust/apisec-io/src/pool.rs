@@ -27,7 +27,9 @@ impl Pool {
         let receive = Arc::new(Mutex::new(receive));
         for index in 0..workers {
             let receive = receive.clone();
-            thread::Builder::new().name(format!("apisec-pool-{index}")).spawn(move || work(&receive))?;
+            thread::Builder::new()
+                .name(format!("apisec-pool-{index}"))
+                .spawn(move || work(&receive))?;
         }
         Ok(Pool(send))
     }
@@ -39,7 +41,10 @@ impl Pool {
     }
 
     /// Runs `job` and waits for what it gives; None when it panicked.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let (send, receive) = tokio::sync::oneshot::channel();
         self.submit(move || drop(send.send(job())));
         receive.await.ok()

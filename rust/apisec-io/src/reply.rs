@@ -86,10 +86,16 @@ impl Reason {
     /// gRPC code, HTTP status and the code in an HTTP body, as the Collector answers; 413 as the specification asks.
     fn codes(self) -> (Code, u16, Code) {
         match self {
-            Reason::Malformed | Reason::Compression => (Code::INTERNAL, 400, Code::INVALID_ARGUMENT),
-            Reason::TooDeep | Reason::Empty => (Code::INVALID_ARGUMENT, 400, Code::INVALID_ARGUMENT),
+            Reason::Malformed | Reason::Compression => {
+                (Code::INTERNAL, 400, Code::INVALID_ARGUMENT)
+            }
+            Reason::TooDeep | Reason::Empty => {
+                (Code::INVALID_ARGUMENT, 400, Code::INVALID_ARGUMENT)
+            }
             Reason::Encoding => (Code::UNIMPLEMENTED, 400, Code::INVALID_ARGUMENT),
-            Reason::TooLarge | Reason::TooManySpans => (Code::RESOURCE_EXHAUSTED, 413, Code::RESOURCE_EXHAUSTED),
+            Reason::TooLarge | Reason::TooManySpans => {
+                (Code::RESOURCE_EXHAUSTED, 413, Code::RESOURCE_EXHAUSTED)
+            }
             Reason::Unauthenticated => (Code::UNAUTHENTICATED, 401, Code::UNAUTHENTICATED),
             Reason::Unsupported => (Code::UNIMPLEMENTED, 415, Code::UNIMPLEMENTED),
             _ => (Code::UNAVAILABLE, 503, Code::UNAVAILABLE),
@@ -98,7 +104,11 @@ impl Reason {
 
     /// Reasons that pass: the sender is told when to come again.
     fn delay(self) -> Option<Duration> {
-        matches!(self, Reason::Pressure | Reason::Engine | Reason::Lost | Reason::Stopping).then_some(Duration::from_secs(1))
+        matches!(
+            self,
+            Reason::Pressure | Reason::Engine | Reason::Lost | Reason::Stopping
+        )
+        .then_some(Duration::from_secs(1))
     }
 }
 
@@ -123,12 +133,30 @@ impl Refusal {
     /// A refusal of our own, with the codes of its reason.
     pub fn new(reason: Reason, message: impl Into<String>) -> Refusal {
         let (code, http, body_code) = reason.codes();
-        Refusal { reason, code, http, body_code, message: message.into(), retry_after: reason.delay() }
+        Refusal {
+            reason,
+            code,
+            http,
+            body_code,
+            message: message.into(),
+            retry_after: reason.delay(),
+        }
     }
 
     /// A backend's refusal, passed on.
-    pub fn passed(code: Code, message: impl Into<String>, retry_after: Option<Duration>) -> Refusal {
-        Refusal { reason: Reason::Backend, code, http: code.http(), body_code: code, message: message.into(), retry_after }
+    pub fn passed(
+        code: Code,
+        message: impl Into<String>,
+        retry_after: Option<Duration>,
+    ) -> Refusal {
+        Refusal {
+            reason: Reason::Backend,
+            code,
+            http: code.http(),
+            body_code: code,
+            message: message.into(),
+            retry_after,
+        }
     }
 
     /// Whether OTLP lets the sender try again.

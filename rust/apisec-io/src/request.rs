@@ -123,7 +123,13 @@ pub struct Request {
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Request({} {} from {})", self.id, self.signal.name(), self.receiver)
+        write!(
+            f,
+            "Request({} {} from {})",
+            self.id,
+            self.signal.name(),
+            self.receiver
+        )
     }
 }
 
@@ -174,18 +180,27 @@ impl Request {
 
     /// The decoded body, once.
     pub fn take(&self) -> Option<Box<dyn Prepared>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The body to send unanalysed and whether it is what came; None after `take`.
     pub fn forward(&self) -> Option<(Bytes, bool)> {
         let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        prepared.as_ref().map(|prepared| (prepared.forward(), prepared.unchanged()))
+        prepared
+            .as_ref()
+            .map(|prepared| (prepared.forward(), prepared.unchanged()))
     }
 
     /// Answers the sender; a second answer is ignored.
     pub fn answer(&self, reply: Reply) {
-        let sender = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let sender = self
+            .reply
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(sender) = sender {
             drop(sender.send((reply, self.spans)));
         }
@@ -194,7 +209,9 @@ impl Request {
     /// Until when the backend may take: the exporter's timeout, and the sender's deadline less a tenth (4 s when it names none).
     pub fn export_by(&self, now: Instant, timeout: Duration) -> Instant {
         let patience = self.deadline.map_or(Duration::from_secs(4), |deadline| {
-            deadline.saturating_duration_since(self.received).mul_f64(0.9)
+            deadline
+                .saturating_duration_since(self.received)
+                .mul_f64(0.9)
         });
         (now + timeout).min(self.received + patience)
     }
@@ -208,5 +225,8 @@ impl Drop for Request {
 
 /// The answer when nobody answered.
 pub fn lost() -> Reply {
-    Reply::Refused(Refusal::new(Reason::Lost, "the request was given up inside; send it again"))
+    Reply::Refused(Refusal::new(
+        Reason::Lost,
+        "the request was given up inside; send it again",
+    ))
 }

@@ -44,7 +44,10 @@ impl Resume {
     /// Takes out what is known of a request.
     pub fn take(&self, key: u64) -> Progress {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = table.entries.remove(&key).filter(|(since, _)| since.elapsed() < MEMORY);
+        let found = table
+            .entries
+            .remove(&key)
+            .filter(|(since, _)| since.elapsed() < MEMORY);
         found.map(|(_, progress)| progress).unwrap_or_default()
     }
 
@@ -59,7 +62,11 @@ impl Resume {
                 break;
             }
             table.order.pop_front();
-            if table.entries.get(&key).is_some_and(|(latest, _)| *latest == since) {
+            if table
+                .entries
+                .get(&key)
+                .is_some_and(|(latest, _)| *latest == since)
+            {
                 table.entries.remove(&key);
             }
         }
@@ -73,7 +80,11 @@ mod tests {
     #[test]
     fn progress_is_taken_once_and_the_oldest_goes() {
         let resume = Resume::default();
-        let progress = Progress { spans: 7, rejected: 1, message: "no".into() };
+        let progress = Progress {
+            spans: 7,
+            rejected: 1,
+            message: "no".into(),
+        };
         for key in 0..=ENTRIES as u64 {
             resume.put(key, progress.clone());
         }

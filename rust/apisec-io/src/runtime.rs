@@ -47,9 +47,16 @@ impl Io {
         let (stop, stopped) = oneshot::channel();
         let (send, receive) = mpsc::channel();
         let watched = core.clone();
-        let thread = thread::Builder::new().name("apisec-io".into()).spawn(move || run(&send, watched, stopped))?;
+        let thread = thread::Builder::new()
+            .name("apisec-io".into())
+            .spawn(move || run(&send, watched, stopped))?;
         let handle = receive.recv().map_err(io::Error::other)??;
-        Ok(Io { core, handle, stop: Mutex::new(Some(stop)), thread: Mutex::new(Some(thread)) })
+        Ok(Io {
+            core,
+            handle,
+            stop: Mutex::new(Some(stop)),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// What all share.
@@ -76,32 +83,72 @@ impl Io {
     /// As `bind`; and when there is no port.
     pub fn server(&self, config: ServerConfig, routes: Routes) -> io::Result<Server> {
         let receiver = receiver(&self.core, &config, routes)?;
-        let ports = [(Transport::Grpc, config.grpc), (Transport::Http, config.http)];
-        let ports: Vec<_> = ports.into_iter().filter_map(|(transport, port)| Some((transport, port?))).collect();
+        let ports = [
+            (Transport::Grpc, config.grpc),
+            (Transport::Http, config.http),
+        ];
+        let ports: Vec<_> = ports
+            .into_iter()
+            .filter_map(|(transport, port)| Some((transport, port?)))
+            .collect();
         if ports.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("receiver {}: at least one of grpc and http must be set", config.name)));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "receiver {}: at least one of grpc and http must be set",
+                    config.name
+                ),
+            ));
         }
         let (send, receive) = mpsc::channel();
-        self.handle.spawn(async move { drop(send.send(listen(receiver, ports).await)) });
+        self.handle
+            .spawn(async move { drop(send.send(listen(receiver, ports).await)) });
         let (drain, addresses) = receive.recv().map_err(io::Error::other)??;
-        Ok(Server { drain: Mutex::new(Some(drain)), addresses, handle: self.handle.clone() })
+        Ok(Server {
+            drain: Mutex::new(Some(drain)),
+            addresses,
+            handle: self.handle.clone(),
+        })
     }
 }
 
 fn receiver(core: &Arc<Core>, config: &ServerConfig, routes: Routes) -> io::Result<Arc<Receiver>> {
     let name = |key: &String| {
-        let fault = |_| io::Error::new(io::ErrorKind::InvalidInput, format!("metadata_keys: {key:?} is no header name"));
+        let fault = |_| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("metadata_keys: {key:?} is no header name"),
+            )
+        };
         HeaderName::from_bytes(key.to_ascii_lowercase().as_bytes()).map_err(fault)
     };
-    let metadata_keys = config.metadata_keys.iter().map(name).collect::<io::Result<_>>()?;
+    let metadata_keys = config
+        .metadata_keys
+        .iter()
+        .map(name)
+        .collect::<io::Result<_>>()?;
     let (name, authorization) = (config.name.as_str().into(), config.authorization.clone());
-    Ok(Arc::new(Receiver { name, metadata_keys, authorization, routes, core: core.clone() }))
+    Ok(Arc::new(Receiver {
+        name,
+        metadata_keys,
+        authorization,
+        routes,
+        core: core.clone(),
+    }))
 }
 
-async fn listen(receiver: Arc<Receiver>, ports: Vec<(Transport, PortConfig)>) -> io::Result<(Drain, Vec<(Transport, SocketAddr)>)> {
+async fn listen(
+    receiver: Arc<Receiver>,
+    ports: Vec<(Transport, PortConfig)>,
+) -> io::Result<(Drain, Vec<(Transport, SocketAddr)>)> {
     let (mut drain, mut bound, mut addresses) = (Drain::default(), Vec::new(), Vec::new());
     for (transport, config) in ports {
-        let port = bind(Arc::new(Port { receiver: receiver.clone(), transport, config })).await?;
+        let port = bind(Arc::new(Port {
+            receiver: receiver.clone(),
+            transport,
+            config,
+        }))
+        .await?;
         addresses.push((transport, port.address));
         bound.push(port);
     }
@@ -113,7 +160,11 @@ async fn listen(receiver: Arc<Receiver>, ports: Vec<(Transport, PortConfig)>) ->
     Ok((drain, addresses))
 }
 
-fn run(started: &mpsc::Sender<io::Result<Handle>>, core: Arc<Core>, stopped: oneshot::Receiver<()>) {
+fn run(
+    started: &mpsc::Sender<io::Result<Handle>>,
+    core: Arc<Core>,
+    stopped: oneshot::Receiver<()>,
+) {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return drop(started.send(Err(error))),
@@ -141,8 +192,17 @@ async fn watch_engine(core: &Core) {
 
 impl Drop for Io {
     fn drop(&mut self) {
-        drop(self.stop.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(
+            self.stop
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         drop(thread.map(JoinHandle::join));
     }
 }
@@ -163,16 +223,31 @@ impl Server {
 
     /// Stops accepting and sends GOAWAY; what is in flight goes on.
     pub fn begin_drain(&self) {
-        if let Some(drain) = self.drain.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(drain) = self
+            .drain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
             drain.begin();
         }
     }
 
     /// Drains; waits at most `within` for open connections; whether all closed. The engine must go on pulling.
     pub fn drain(&self, within: Duration) -> bool {
-        let Some(drain) = self.drain.lock().unwrap_or_else(PoisonError::into_inner).take() else { return true };
+        let Some(drain) = self
+            .drain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        else {
+            return true;
+        };
         let (send, receive) = mpsc::channel();
-        self.handle.spawn(async move { send.send(drain.finish(within).await).is_ok() });
-        receive.recv_timeout(within + Duration::from_secs(1)).unwrap_or(false)
+        self.handle
+            .spawn(async move { send.send(drain.finish(within).await).is_ok() });
+        receive
+            .recv_timeout(within + Duration::from_secs(1))
+            .unwrap_or(false)
     }
 }

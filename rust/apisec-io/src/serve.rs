@@ -23,7 +23,12 @@ pub type Ending = &'static str;
 type Boxed = Box<dyn Stream>;
 
 /// Serves one connection to its end.
-pub async fn connection(port: Arc<Port>, socket: TcpStream, tls: Option<Current>, drain: watch::Receiver<bool>) -> Ending {
+pub async fn connection(
+    port: Arc<Port>,
+    socket: TcpStream,
+    tls: Option<Current>,
+    drain: watch::Receiver<bool>,
+) -> Ending {
     let first = port.config.first_request.0;
     let meter = Arc::new(Meter::default());
     let opened = tokio::time::timeout(first, open(&port, socket, tls, meter.clone())).await;
@@ -37,7 +42,12 @@ pub async fn connection(port: Arc<Port>, socket: TcpStream, tls: Option<Current>
 }
 
 /// The stream, and whether it begins as HTTP/2.
-async fn open(port: &Port, socket: TcpStream, tls: Option<Current>, meter: Arc<Meter>) -> io::Result<(IoBuf<Boxed>, bool)> {
+async fn open(
+    port: &Port,
+    socket: TcpStream,
+    tls: Option<Current>,
+    meter: Arc<Meter>,
+) -> io::Result<(IoBuf<Boxed>, bool)> {
     socket.set_nodelay(true)?;
     let stream: Boxed = match tls {
         None => Box::new(socket),
@@ -89,7 +99,12 @@ where
     }
 }
 
-async fn http2(port: Arc<Port>, io: IoBuf<Boxed>, meter: Arc<Meter>, drain: watch::Receiver<bool>) -> Ending {
+async fn http2(
+    port: Arc<Port>,
+    io: IoBuf<Boxed>,
+    meter: Arc<Meter>,
+    drain: watch::Receiver<bool>,
+) -> Ending {
     let flusher = io.flusher();
     let config = &port.config;
     let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -107,7 +122,12 @@ async fn http2(port: Arc<Port>, io: IoBuf<Boxed>, meter: Arc<Meter>, drain: watc
     serve(&port, flusher.flushing(connection), &meter, drain).await
 }
 
-async fn http1(port: Arc<Port>, io: IoBuf<Boxed>, meter: Arc<Meter>, drain: watch::Receiver<bool>) -> Ending {
+async fn http1(
+    port: Arc<Port>,
+    io: IoBuf<Boxed>,
+    meter: Arc<Meter>,
+    drain: watch::Receiver<bool>,
+) -> Ending {
     let flusher = io.flusher();
     let config = &port.config;
     let mut builder = http1::Builder::new();
@@ -121,9 +141,13 @@ async fn http1(port: Arc<Port>, io: IoBuf<Boxed>, meter: Arc<Meter>, drain: watc
     serve(&port, flusher.flushing(connection), &meter, drain).await
 }
 
-type Handled = Pin<Box<dyn Future<Output = Result<http::Response<crate::answer::Answer>, Infallible>> + Send>>;
+type Handled =
+    Pin<Box<dyn Future<Output = Result<http::Response<crate::answer::Answer>, Infallible>> + Send>>;
 
-fn service(port: &Arc<Port>, meter: &Arc<Meter>) -> impl Fn(http::Request<hyper::body::Incoming>) -> Handled + use<> {
+fn service(
+    port: &Arc<Port>,
+    meter: &Arc<Meter>,
+) -> impl Fn(http::Request<hyper::body::Incoming>) -> Handled + use<> {
     let (port, meter) = (port.clone(), meter.clone());
     move |request| {
         let (port, meter) = (port.clone(), meter.clone());
@@ -132,9 +156,17 @@ fn service(port: &Arc<Port>, meter: &Arc<Meter>) -> impl Fn(http::Request<hyper:
 }
 
 /// Polls a connection until it ends, or must.
-async fn serve<C: Connection>(port: &Port, mut connection: Flushed<C, Boxed>, meter: &Meter, mut drain: watch::Receiver<bool>) -> Ending {
+async fn serve<C: Connection>(
+    port: &Port,
+    mut connection: Flushed<C, Boxed>,
+    meter: &Meter,
+    mut drain: watch::Receiver<bool>,
+) -> Ending {
     let first = sleep(port.config.first_request.0);
-    let age = port.config.max_connection_age.map_or(Duration::from_secs(366 * 86_400), |age| age.0);
+    let age = port
+        .config
+        .max_connection_age
+        .map_or(Duration::from_secs(366 * 86_400), |age| age.0);
     let (age, grace) = (sleep(age), port.config.max_connection_age_grace.0);
     tokio::pin!(first, age);
     let (mut fresh, mut leaving, mut draining) = (true, false, false);

@@ -36,7 +36,10 @@ fn versions(lowest: Option<&str>) -> io::Result<&'static [&'static SupportedProt
     match lowest {
         None | Some("" | "1.2") => Ok(&FROM_12),
         Some("1.3") => Ok(&FROM_13),
-        Some(other) => Err(fault("tls::min_version", format!("{other:?} is not spoken; use \"1.2\" or \"1.3\""))),
+        Some(other) => Err(fault(
+            "tls::min_version",
+            format!("{other:?} is not spoken; use \"1.2\" or \"1.3\""),
+        )),
     }
 }
 
@@ -44,12 +47,17 @@ fn certificates(file: &str) -> io::Result<Vec<CertificateDer<'static>>> {
     let read = std::fs::read(file).map_err(|error| fault(file, error))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read).collect();
     let chain = chain.map_err(|error| fault(file, error))?;
-    if chain.is_empty() { Err(fault(file, "holds no PEM certificate")) } else { Ok(chain) }
+    if chain.is_empty() {
+        Err(fault(file, "holds no PEM certificate"))
+    } else {
+        Ok(chain)
+    }
 }
 
 fn key(file: &str) -> io::Result<PrivateKeyDer<'static>> {
     let read = std::fs::read(file).map_err(|error| fault(file, error))?;
-    PrivateKeyDer::from_pem_slice(&read).map_err(|error| fault(file, format!("no PEM private key: {error}")))
+    PrivateKeyDer::from_pem_slice(&read)
+        .map_err(|error| fault(file, format!("no PEM private key: {error}")))
 }
 
 fn roots(file: &str) -> io::Result<Arc<RootCertStore>> {
@@ -71,14 +79,18 @@ pub fn server(tls: &ServerTls, protocols: &[&str]) -> io::Result<Arc<ServerConfi
     let builder = match &tls.client_ca_file {
         None => builder.with_no_client_auth(),
         Some(file) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots(file)?, provider()).build();
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(roots(file)?, provider()).build();
             builder.with_client_cert_verifier(verifier.map_err(|error| fault(file, error))?)
         }
     };
     let mut config = builder
         .with_single_cert(certificates(&tls.cert_file)?, key(&tls.key_file)?)
         .map_err(|error| fault(&format!("{} with {}", tls.cert_file, tls.key_file), error))?;
-    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
     Ok(Arc::new(config))
 }
 
@@ -87,7 +99,11 @@ pub fn server(tls: &ServerTls, protocols: &[&str]) -> io::Result<Arc<ServerConfi
 ///
 /// # Errors
 /// As `server`.
-pub fn watched(tls: &ServerTls, protocols: &'static [&'static str], report: impl Fn(Option<String>) + Send + 'static) -> io::Result<Current> {
+pub fn watched(
+    tls: &ServerTls,
+    protocols: &'static [&'static str],
+    report: impl Fn(Option<String>) + Send + 'static,
+) -> io::Result<Current> {
     let (send, receive) = watch::channel(server(tls, protocols)?);
     let tls = tls.clone();
     if let Some(interval) = tls.reload_interval.filter(|interval| !interval.0.is_zero()) {
@@ -119,14 +135,19 @@ pub fn client(tls: &ClientTls, protocols: &[&str]) -> io::Result<Option<Arc<Clie
         .with_protocol_versions(versions(tls.min_version.as_deref())?)
         .map_err(|error| fault("tls", error))?;
     let builder = if tls.insecure_skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider())))
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anyone(provider())))
     } else {
         let store = match &tls.ca_file {
             Some(file) => roots(file)?,
             None => system_roots(),
         };
         let verifier = WebPkiServerVerifier::builder_with_provider(store, provider()).build();
-        let file = tls.ca_file.as_deref().unwrap_or("the system's certificates");
+        let file = tls
+            .ca_file
+            .as_deref()
+            .unwrap_or("the system's certificates");
         builder.with_webpki_verifier(verifier.map_err(|error| fault(file, error))?)
     };
     let mut config = match (&tls.cert_file, &tls.key_file) {
@@ -134,9 +155,17 @@ pub fn client(tls: &ClientTls, protocols: &[&str]) -> io::Result<Option<Arc<Clie
             .with_client_auth_cert(certificates(cert)?, key(private)?)
             .map_err(|error| fault(&format!("{cert} with {private}"), error))?,
         (None, None) => builder.with_no_client_auth(),
-        _ => return Err(fault("tls", "cert_file and key_file come together or not at all")),
+        _ => {
+            return Err(fault(
+                "tls",
+                "cert_file and key_file come together or not at all",
+            ));
+        }
     };
-    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
     Ok(Some(Arc::new(config)))
 }
 
@@ -162,12 +191,32 @@ impl ServerCertVerifier for Anyone {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
-    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

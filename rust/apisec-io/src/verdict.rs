@@ -28,7 +28,10 @@ fn binary(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
 }
 
 fn accepted(partial: Option<(i64, String)>) -> Reply {
-    partial.map_or(Reply::Accepted, |(rejected, message)| Reply::Partial { rejected, message })
+    partial.map_or(Reply::Accepted, |(rejected, message)| Reply::Partial {
+        rejected,
+        message,
+    })
 }
 
 /// A gRPC answer; what is none becomes retryable.
@@ -38,7 +41,12 @@ pub fn grpc(backend: &str, answered: &Answered) -> Reply {
     let Some(status) = trailers.get("grpc-status") else {
         return of_plain_http(backend, answered.head.status.as_u16());
     };
-    let Some(code) = status.to_str().ok().and_then(|text| text.parse::<u8>().ok()).filter(|code| *code <= 16) else {
+    let Some(code) = status
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<u8>().ok())
+        .filter(|code| *code <= 16)
+    else {
         return nonsense(format!("grpc-status {status:?} is none"));
     };
     if code != 0 {
@@ -51,9 +59,15 @@ pub fn grpc(backend: &str, answered: &Answered) -> Reply {
 }
 
 fn grpc_refusal(code: Code, trailers: &HeaderMap) -> Refusal {
-    let (_, delay) = binary(trailers, "grpc-status-details-bin").map(|bytes| wire::read_status(&bytes)).unwrap_or_default();
-    let delay = delay.or_else(|| wire::read_retry_info(&binary(trailers, "google.rpc.retryinfo-bin")?));
-    let message = trailers.get("grpc-message").map(|text| percent_decode(text.as_bytes())).unwrap_or_default();
+    let (_, delay) = binary(trailers, "grpc-status-details-bin")
+        .map(|bytes| wire::read_status(&bytes))
+        .unwrap_or_default();
+    let delay =
+        delay.or_else(|| wire::read_retry_info(&binary(trailers, "google.rpc.retryinfo-bin")?));
+    let message = trailers
+        .get("grpc-message")
+        .map(|text| percent_decode(text.as_bytes()))
+        .unwrap_or_default();
     Refusal::passed(code, message, delay)
 }
 
@@ -64,9 +78,18 @@ fn of_plain_http(backend: &str, status: u16) -> Reply {
         401 => Code::UNAUTHENTICATED,
         403 => Code::PERMISSION_DENIED,
         404 => Code::UNIMPLEMENTED,
-        _ => return Reply::Refused(unreachable(backend, format!("HTTP status {status} instead of a gRPC answer"))),
+        _ => {
+            return Reply::Refused(unreachable(
+                backend,
+                format!("HTTP status {status} instead of a gRPC answer"),
+            ));
+        }
     };
-    Reply::Refused(Refusal::passed(code, format!("backend {backend}: HTTP status {status}"), None))
+    Reply::Refused(Refusal::passed(
+        code,
+        format!("backend {backend}: HTTP status {status}"),
+        None,
+    ))
 }
 
 fn message(body: &bytes::Bytes, headers: &HeaderMap) -> Option<bytes::Bytes> {
@@ -88,7 +111,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
     let delay = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds.min(3600)),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).unwrap_or_default(),
+        Err(_) => httpdate::parse_http_date(text)
+            .ok()?
+            .duration_since(SystemTime::now())
+            .unwrap_or_default(),
     };
     Some(delay.min(Duration::from_secs(3600)))
 }
@@ -96,12 +122,19 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 /// An OTLP/HTTP answer.
 pub fn http(backend: &str, answered: &Answered) -> Reply {
     let (status, headers) = (answered.head.status.as_u16(), &answered.head.headers);
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     let json = kind.starts_with("application/json");
     let protobuf = kind.starts_with("application/x-protobuf");
     let body = body(answered).unwrap_or_default();
     if (200..300).contains(&status) {
-        let partial = if json { partial_of_json(&body) } else { wire::read_partial(&body).filter(|_| protobuf) };
+        let partial = if json {
+            partial_of_json(&body)
+        } else {
+            wire::read_partial(&body).filter(|_| protobuf)
+        };
         return accepted(partial);
     }
     let code = Code::of_http(status);
@@ -126,8 +159,15 @@ pub fn http(backend: &str, answered: &Answered) -> Reply {
 }
 
 fn body(answered: &Answered) -> Option<bytes::Bytes> {
-    let Some(encoding) = answered.head.headers.get(header::CONTENT_ENCODING) else { return Some(answered.body.clone()) };
-    decompress(Encoding::named(encoding.to_str().ok()?)?, &answered.body, RESPONSE).ok()
+    let Some(encoding) = answered.head.headers.get(header::CONTENT_ENCODING) else {
+        return Some(answered.body.clone());
+    };
+    decompress(
+        Encoding::named(encoding.to_str().ok()?)?,
+        &answered.body,
+        RESPONSE,
+    )
+    .ok()
 }
 
 fn message_of_json(body: &[u8]) -> Option<String> {
@@ -138,8 +178,19 @@ fn message_of_json(body: &[u8]) -> Option<String> {
 fn partial_of_json(body: &[u8]) -> Option<(i64, String)> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     let partial = value.get("partialSuccess")?;
-    let count = ["rejectedSpans", "rejectedLogRecords", "rejectedDataPoints"].iter().find_map(|name| partial.get(name));
-    let rejected = count.map_or(0, |count| count.as_i64().or_else(|| count.as_str()?.parse().ok()).unwrap_or(0));
-    let message = partial.get("errorMessage").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let count = ["rejectedSpans", "rejectedLogRecords", "rejectedDataPoints"]
+        .iter()
+        .find_map(|name| partial.get(name));
+    let rejected = count.map_or(0, |count| {
+        count
+            .as_i64()
+            .or_else(|| count.as_str()?.parse().ok())
+            .unwrap_or(0)
+    });
+    let message = partial
+        .get("errorMessage")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     (rejected != 0 || !message.is_empty()).then_some((rejected, message))
 }

@@ -171,7 +171,10 @@ pub fn read_retry_info(bytes: &[u8]) -> Option<Duration> {
         }
     }
     let nanos = u32::try_from(nanos).unwrap_or(0).min(999_999_999);
-    Some(Duration::new(if seconds > 3600 { 3600 } else { seconds }, nanos))
+    Some(Duration::new(
+        if seconds > 3600 { 3600 } else { seconds },
+        nanos,
+    ))
 }
 
 /// The five bytes before a gRPC message.
@@ -209,7 +212,11 @@ mod tests {
 
     #[test]
     fn hostile_bytes_end_the_reading() {
-        for bytes in [&b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"[..], b"\x0a\x05a", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
+        for bytes in [
+            &b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"[..],
+            b"\x0a\x05a",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        ] {
             assert_eq!(read_partial(bytes), None);
             assert_eq!(read_status(bytes), (None, None));
         }

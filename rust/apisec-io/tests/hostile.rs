@@ -22,7 +22,8 @@ use tokio::{
 };
 
 fn quick() -> Value {
-    let port = json!({"endpoint": "127.0.0.1:0", "first_request": 0.4, "whole_body": 0.5, "idle": 0.6});
+    let port =
+        json!({"endpoint": "127.0.0.1:0", "first_request": 0.4, "whole_body": 0.5, "idle": 0.6});
     json!({"name": "otlp", "grpc": port, "http": port})
 }
 
@@ -35,7 +36,11 @@ struct Bench {
 fn bench(config: Value, io: Value) -> Bench {
     let io = io_with(io);
     let server = server(&io, config, &Route::Engine(None));
-    Bench { _engine: engine(&io, None, false, Arc::new(|_| Some(Reply::Accepted))), server, io }
+    Bench {
+        _engine: engine(&io, None, false, Arc::new(|_| Some(Reply::Accepted))),
+        server,
+        io,
+    }
 }
 
 impl Bench {
@@ -45,11 +50,19 @@ impl Bench {
 
     fn counted(&self, name: &str, reason: &str) -> u64 {
         let counters = self.io.core().counters.read();
-        counters.iter().filter(|(key, _)| key.name == name && key.reason == reason).map(|(_, count)| *count).sum()
+        counters
+            .iter()
+            .filter(|(key, _)| key.name == name && key.reason == reason)
+            .map(|(_, count)| *count)
+            .sum()
     }
 
     fn still_serves(&self) {
-        let got = runtime().block_on(async { grpc(&connect(self.port(Transport::Grpc)).await, &body(2, 10)).await.unwrap() });
+        let got = runtime().block_on(async {
+            grpc(&connect(self.port(Transport::Grpc)).await, &body(2, 10))
+                .await
+                .unwrap()
+        });
         assert_eq!(got.code(), 0);
     }
 }
@@ -60,7 +73,11 @@ async fn closes(address: std::net::SocketAddr, sent: &[u8]) -> Duration {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.write_all(sent).await.unwrap();
     let mut rest = Vec::new();
-    drop(tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut rest)).await.expect("still open after 5 s"));
+    drop(
+        tokio::time::timeout(Duration::from_secs(5), socket.read_to_end(&mut rest))
+            .await
+            .expect("still open after 5 s"),
+    );
     begin.elapsed()
 }
 
@@ -73,11 +90,22 @@ fn a_connection_that_asks_nothing_is_closed() {
         for transport in [Transport::Grpc, Transport::Http] {
             for sent in [&b""[..], b"PRI", PREFACE] {
                 let took = closes(bench.port(transport), sent).await;
-                assert!(took > Duration::from_millis(300), "{transport:?} {sent:?} {took:?}");
+                assert!(
+                    took > Duration::from_millis(300),
+                    "{transport:?} {sent:?} {took:?}"
+                );
             }
         }
-        closes(bench.port(Transport::Http), b"POST /v1/traces HTTP/1.1\r\nhost").await;
-        closes(bench.port(Transport::Grpc), b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        closes(
+            bench.port(Transport::Http),
+            b"POST /v1/traces HTTP/1.1\r\nhost",
+        )
+        .await;
+        closes(
+            bench.port(Transport::Grpc),
+            b"GET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        )
+        .await;
     });
     assert!(bench.counted("receiver_connections", "no_request_in_time") >= 6);
     bench.still_serves();
@@ -129,13 +157,28 @@ fn headers_are_bounded() {
     runtime().block_on(async {
         let sender = connect(bench.port(Transport::Grpc)).await;
         let long = "x".repeat(20_000);
-        let got = exchange(&sender, TRACES, &[("content-type", "application/grpc"), ("x-long", &long)], framed(b"", false)).await;
+        let got = exchange(
+            &sender,
+            TRACES,
+            &[("content-type", "application/grpc"), ("x-long", &long)],
+            framed(b"", false),
+        )
+        .await;
         assert!(got.map_or(true, |got| got.status == 431));
-        let flood = format!("POST /v1/traces HTTP/1.1\r\nhost: x\r\n{}", "x-long: y\r\n".repeat(60_000));
-        let mut socket = TcpStream::connect(bench.port(Transport::Http)).await.unwrap();
+        let flood = format!(
+            "POST /v1/traces HTTP/1.1\r\nhost: x\r\n{}",
+            "x-long: y\r\n".repeat(60_000)
+        );
+        let mut socket = TcpStream::connect(bench.port(Transport::Http))
+            .await
+            .unwrap();
         drop(socket.write_all(flood.as_bytes()).await);
         let mut raw = Vec::new();
-        drop(tokio::time::timeout(Duration::from_secs(3), socket.read_to_end(&mut raw)).await.expect("still open"));
+        drop(
+            tokio::time::timeout(Duration::from_secs(3), socket.read_to_end(&mut raw))
+                .await
+                .expect("still open"),
+        );
         assert!(raw.is_empty() || raw.starts_with(b"HTTP/1.1 431"));
     });
     bench.still_serves();
@@ -145,7 +188,9 @@ fn headers_are_bounded() {
 fn a_flood_of_pings_ends_the_connection() {
     let bench = bench(ports(), json!({}));
     let ended = runtime().block_on(async {
-        let mut socket = TcpStream::connect(bench.port(Transport::Grpc)).await.unwrap();
+        let mut socket = TcpStream::connect(bench.port(Transport::Grpc))
+            .await
+            .unwrap();
         socket.write_all(PREFACE).await.unwrap();
         let pings = b"\0\0\x08\x06\0\0\0\0\0pingpong".repeat(4096);
         let (mut read, mut write) = socket.into_split();
@@ -186,8 +231,14 @@ fn rubbish_is_survived() {
     let bench = bench(quick(), json!({}));
     runtime().block_on(async {
         for seed in 0..200u64 {
-            let rubbish: Vec<u8> = (0..500u64).map(|i| ((seed + 1).wrapping_mul(i + 7).wrapping_mul(0x9E37_79B9) >> 13) as u8).collect();
-            for (transport, head) in [(Transport::Grpc, PREFACE), (Transport::Http, PREFACE), (Transport::Http, b"POST /v1/traces HTTP/1.1\r\n")] {
+            let rubbish: Vec<u8> = (0..500u64)
+                .map(|i| ((seed + 1).wrapping_mul(i + 7).wrapping_mul(0x9E37_79B9) >> 13) as u8)
+                .collect();
+            for (transport, head) in [
+                (Transport::Grpc, PREFACE),
+                (Transport::Http, PREFACE),
+                (Transport::Http, b"POST /v1/traces HTTP/1.1\r\n"),
+            ] {
                 let mut socket = TcpStream::connect(bench.port(transport)).await.unwrap();
                 drop(socket.write_all(head).await);
                 drop(socket.write_all(&rubbish).await);
@@ -215,13 +266,26 @@ fn ports_that_cannot_be_had_say_why() {
     let bench = bench(ports(), json!({}));
     let taken = bench.port(Transport::Grpc).to_string();
     let start = |endpoint: &str| {
-        let config = serde_json::from_value(json!({"name": "otlp", "grpc": {"endpoint": endpoint}})).unwrap();
-        bench.io.server(config, [Some(Route::Engine(None)), None, None]).err().unwrap().to_string()
+        let config =
+            serde_json::from_value(json!({"name": "otlp", "grpc": {"endpoint": endpoint}}))
+                .unwrap();
+        bench
+            .io
+            .server(config, [Some(Route::Engine(None)), None, None])
+            .err()
+            .unwrap()
+            .to_string()
     };
     let said = start(&taken);
-    assert!(said.contains(&taken) && said.contains("another process listens there"), "{said}");
+    assert!(
+        said.contains(&taken) && said.contains("another process listens there"),
+        "{said}"
+    );
     let said = start("0.0.0.0:0");
-    assert!(said.contains("plain text") && said.contains("insecure: true"), "{said}");
+    assert!(
+        said.contains("plain text") && said.contains("insecure: true"),
+        "{said}"
+    );
     assert!(start(":0").contains("plain text"));
     assert!(start("nonsense").contains("nonsense"));
 }

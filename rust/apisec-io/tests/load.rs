@@ -1,5 +1,11 @@
 //! Under load every call ends within its deadline: the largest latency is what a lost wake-up shows in.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod common;
 
@@ -14,7 +20,10 @@ use serde_json::json;
 
 /// Seconds of each run; `make e2e` sets a minute.
 fn seconds() -> u64 {
-    std::env::var("APISEC_LOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5)
+    std::env::var("APISEC_LOAD_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5)
 }
 
 struct Load {
@@ -24,7 +33,13 @@ struct Load {
     took: Vec<Duration>,
 }
 
-fn load(address: std::net::SocketAddr, connections: usize, spans: usize, size: usize, seconds: u64) -> Load {
+fn load(
+    address: std::net::SocketAddr,
+    connections: usize,
+    spans: usize,
+    size: usize,
+    seconds: u64,
+) -> Load {
     let message = body(spans, size);
     runtime().block_on(async move {
         let until = Instant::now() + Duration::from_secs(seconds);
@@ -36,7 +51,9 @@ fn load(address: std::net::SocketAddr, connections: usize, spans: usize, size: u
                 let mut took = Vec::new();
                 while Instant::now() < until {
                     let begin = Instant::now();
-                    let call = tokio::time::timeout(Duration::from_secs(10), grpc(&sender, &message)).await;
+                    let call =
+                        tokio::time::timeout(Duration::from_secs(10), grpc(&sender, &message))
+                            .await;
                     let got = call.expect("a call stood still for 10 s").unwrap();
                     assert_eq!(got.code(), 0, "{} {:?}", got.message(), begin.elapsed());
                     took.push(begin.elapsed());
@@ -50,7 +67,12 @@ fn load(address: std::net::SocketAddr, connections: usize, spans: usize, size: u
         }
         all.sort();
         let calls = all.len() as u64;
-        Load { calls, spans: calls * spans as u64, worst: *all.last().unwrap(), took: all }
+        Load {
+            calls,
+            spans: calls * spans as u64,
+            worst: *all.last().unwrap(),
+            took: all,
+        }
     })
 }
 
@@ -58,12 +80,25 @@ fn run(connections: usize, spans: usize, size: usize, settings: serde_json::Valu
     let sink = accepting();
     let io = io();
     let mut config = sink.grpc();
-    config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    config
+        .as_object_mut()
+        .unwrap()
+        .extend(settings.as_object().unwrap().clone());
     let exporter = exporter(&io, config);
-    let route = if direct { Route::Direct(exporter.clone()) } else { Route::Engine(None) };
+    let route = if direct {
+        Route::Direct(exporter.clone())
+    } else {
+        Route::Engine(None)
+    };
     let server = server(&io, ports(), &route);
     let _engine = (!direct).then(|| engine(&io, Some(exporter), false, Arc::new(|_| None)));
-    let load = load(address(&server, Transport::Grpc), connections, spans, size, seconds());
+    let load = load(
+        address(&server, Transport::Grpc),
+        connections,
+        spans,
+        size,
+        seconds(),
+    );
     sink.engine.seen.lock().unwrap().clear();
     let at = |share: f64| load.took[((load.took.len() - 1) as f64 * share) as usize];
     println!(

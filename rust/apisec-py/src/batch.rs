@@ -29,9 +29,14 @@ pub struct Vocabulary {
 impl Vocabulary {
     #[new]
     fn new(spec: &str, secret: &[u8]) -> PyResult<Self> {
-        let secret: &[u8; 16] = secret.try_into().map_err(|_| PyValueError::new_err("secret: 16 bytes are wanted"))?;
+        let secret: &[u8; 16] = secret
+            .try_into()
+            .map_err(|_| PyValueError::new_err("secret: 16 bytes are wanted"))?;
         let vocabulary = codec::Vocabulary::load(spec).map_err(PyValueError::new_err)?;
-        Ok(Self { vocabulary: Arc::new(vocabulary), hasher: Arc::new(Hasher::new(secret)) })
+        Ok(Self {
+            vocabulary: Arc::new(vocabulary),
+            hasher: Arc::new(Hasher::new(secret)),
+        })
     }
 
     /// The id of a text; never 0.
@@ -58,7 +63,9 @@ pub struct SpanBatch {
 impl SpanBatch {
     /// A batch of members decoded elsewhere.
     pub fn from_members(members: Vec<codec::Member>) -> Self {
-        Self { batch: Mutex::new(codec::SpanBatch::from_members(members)) }
+        Self {
+            batch: Mutex::new(codec::SpanBatch::from_members(members)),
+        }
     }
 
     /// Lends the batch to native code, which may fill in derived fields of its records.
@@ -70,14 +77,20 @@ impl SpanBatch {
     pub fn encoded(&self) -> PyResult<Vec<(Bytes, bool)>> {
         let batch = self.lock()?;
         let encoded = batch.encode();
-        Ok(encoded.into_iter().zip(batch.members()).map(|(bytes, member)| {
-            let same = std::ptr::eq(bytes.as_ref(), member.bytes.as_ref());
-            (bytes, same)
-        }).collect())
+        Ok(encoded
+            .into_iter()
+            .zip(batch.members())
+            .map(|(bytes, member)| {
+                let same = std::ptr::eq(bytes.as_ref(), member.bytes.as_ref());
+                (bytes, same)
+            })
+            .collect())
     }
 
     fn lock(&self) -> PyResult<MutexGuard<'_, codec::SpanBatch>> {
-        self.batch.lock().map_err(|_| PyRuntimeError::new_err("native code panicked over this batch before"))
+        self.batch
+            .lock()
+            .map_err(|_| PyRuntimeError::new_err("native code panicked over this batch before"))
     }
 }
 
@@ -102,35 +115,55 @@ impl SpanBatch {
     /// Spans of a kept kind left out, as they have more or longer attributes than is analysed.
     #[getter]
     fn over_limits(&self) -> PyResult<u32> {
-        self.with_mut(|batch| batch.members().iter().map(|member| member.over_limits).sum())
+        self.with_mut(|batch| {
+            batch
+                .members()
+                .iter()
+                .map(|member| member.over_limits)
+                .sum()
+        })
     }
 
     /// A text column of a row; None when it is missing. Invalid UTF-8 reads as U+FFFD.
     fn text(&self, row: usize, column: &str) -> PyResult<Option<String>> {
         let column = match column {
             "principal" => Text::User,
-            name => Text::named(name).ok_or_else(|| PyValueError::new_err(format!("{name}: no text column")))?,
+            name => Text::named(name)
+                .ok_or_else(|| PyValueError::new_err(format!("{name}: no text column")))?,
         };
         self.with_mut(|batch| {
             let (member, at) = batch.locate(row).ok_or_else(|| no_row(row, batch.len()))?;
-            let slice = member.rows.get(at).map(|record| record.text(column)).unwrap_or_default();
+            let slice = member
+                .rows
+                .get(at)
+                .map(|record| record.text(column))
+                .unwrap_or_default();
             Ok((!slice.is_empty()).then(|| member.string(slice).into_owned()))
         })?
     }
 
     /// Writes attributes on a row's span when it is encoded; a key written before is replaced.
     fn annotate(&self, row: usize, attributes: &Bound<'_, PyDict>) -> PyResult<()> {
-        let attributes = attributes.iter().map(|(key, value)| Ok((key.extract()?, value.extract::<Written>()?.into())));
+        let attributes = attributes
+            .iter()
+            .map(|(key, value)| Ok((key.extract()?, value.extract::<Written>()?.into())));
         let attributes: Vec<(String, Annotation)> = attributes.collect::<PyResult<_>>()?;
         self.with_mut(|batch| {
-            if batch.annotate(row, attributes) { Ok(()) } else { Err(no_row(row, batch.len())) }
+            if batch.annotate(row, attributes) {
+                Ok(())
+            } else {
+                Err(no_row(row, batch.len()))
+            }
         })?
     }
 
     /// The requests to send on, one a member; the same content where nothing is written.
     fn encode<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let requests = detached(py, || Ok::<_, PyErr>(self.lock()?.encode()))?;
-        Ok(requests.iter().map(|request| PyBytes::new(py, request)).collect())
+        Ok(requests
+            .iter()
+            .map(|request| PyBytes::new(py, request))
+            .collect())
     }
 
     /// How many values are overwritten, by the name of what holds them.
@@ -150,13 +183,28 @@ impl SpanBatch {
 
     /// # Safety
     /// Called by Python alone, with a view to fill in.
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
         let batch = slf.get().lock()?;
-        let records: Vec<_> = batch.members().iter().map(|member| member.rows.as_slice()).collect();
+        let records: Vec<_> = batch
+            .members()
+            .iter()
+            .map(|member| member.rows.as_slice())
+            .collect();
         let bytes = views::snapshot(slf.py(), batch.len(), &records)?;
         // SAFETY: `view` comes from Python.
         unsafe { views::export(&bytes, view, flags) }
     }
+
+    /// Nothing to do: a view releases the snapshot that it holds. That the slot is there tells numpy to hold the view,
+    /// not the batch, which does not own those bytes.
+    ///
+    /// # Safety
+    /// Called by Python alone.
+    unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {}
 }
 
 fn no_row(row: usize, rows: usize) -> PyErr {
@@ -193,10 +241,19 @@ impl From<Written> for Annotation {
 /// Decodes requests of at most `max_spans` spans each. ValueError names the offset of what is wrong.
 #[pyfunction]
 #[pyo3(signature = (requests, vocabulary, max_spans = 131_072))]
-fn decode(py: Python<'_>, requests: Vec<PyBackedBytes>, vocabulary: &Vocabulary, max_spans: u32) -> PyResult<SpanBatch> {
+fn decode(
+    py: Python<'_>,
+    requests: Vec<PyBackedBytes>,
+    vocabulary: &Vocabulary,
+    max_spans: u32,
+) -> PyResult<SpanBatch> {
     let members = detached(py, || {
         let requests = requests.into_iter().map(Bytes::from_owner);
-        requests.map(|bytes| codec::decode(bytes, &vocabulary.vocabulary, &vocabulary.hasher, max_spans)).collect::<Result<Vec<_>, _>>()
+        requests
+            .map(|bytes| {
+                codec::decode(bytes, &vocabulary.vocabulary, &vocabulary.hasher, max_spans)
+            })
+            .collect::<Result<Vec<_>, _>>()
     })?;
     Ok(SpanBatch::from_members(members))
 }
@@ -210,9 +267,19 @@ fn transcode<'py>(py: Python<'py>, json: PyBackedBytes) -> PyResult<Bound<'py, P
 
 /// A request cut at span boundaries into parts of at most `max_spans` spans and `max_bytes` bytes.
 #[pyfunction]
-fn split<'py>(py: Python<'py>, request: PyBackedBytes, max_spans: u32, max_bytes: usize) -> PyResult<Vec<Bound<'py, PyBytes>>> {
-    let parts = detached(py, || codec::split(&Bytes::from_owner(request), max_spans, max_bytes))?;
-    Ok(parts.iter().map(|(part, _)| PyBytes::new(py, part)).collect())
+fn split<'py>(
+    py: Python<'py>,
+    request: PyBackedBytes,
+    max_spans: u32,
+    max_bytes: usize,
+) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let parts = detached(py, || {
+        codec::split(&Bytes::from_owner(request), max_spans, max_bytes)
+    })?;
+    Ok(parts
+        .iter()
+        .map(|(part, _)| PyBytes::new(py, part))
+        .collect())
 }
 
 /// Adds this file's classes and functions to the module.

@@ -32,6 +32,8 @@ impl Raise for PyErr {
 /// A panic caught at the border: our bug, never the input's fault.
 pub fn panicked(payload: &(dyn std::any::Any + Send)) -> PyErr {
     let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown");
+    let text = text
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown");
     PyRuntimeError::new_err(format!("native code panicked: {text}"))
 }

@@ -50,7 +50,9 @@ fn raised(error: std::io::Error) -> PyErr {
 }
 
 fn signal(name: &str) -> PyResult<Signal> {
-    Signal::named(name).ok_or_else(|| PyValueError::new_err(format!("{name:?} is no signal: traces, logs or metrics")))
+    Signal::named(name).ok_or_else(|| {
+        PyValueError::new_err(format!("{name:?} is no signal: traces, logs or metrics"))
+    })
 }
 
 /// One received request, waiting for its reply. Dropped without one, it is refused as retryable.
@@ -99,27 +101,45 @@ impl Request {
 
     #[getter]
     fn remaining(&self) -> Option<f64> {
-        self.inner.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_secs_f64())
+        self.inner.deadline.map(|deadline| {
+            deadline
+                .saturating_duration_since(Instant::now())
+                .as_secs_f64()
+        })
     }
 
     #[getter]
     fn headers(&self) -> Vec<(String, String)> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        self.inner.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
+        self.inner
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
+            .collect()
     }
 
     /// Answers success, or a partial success when something is said.
     #[pyo3(signature = (rejected=0, message=""))]
     fn accept(&self, rejected: i64, message: &str) {
         let plain = rejected == 0 && message.is_empty();
-        self.inner.answer(if plain { Reply::Accepted } else { Reply::Partial { rejected, message: message.to_owned() } });
+        self.inner.answer(if plain {
+            Reply::Accepted
+        } else {
+            Reply::Partial {
+                rejected,
+                message: message.to_owned(),
+            }
+        });
     }
 
     /// Refuses it; by default UNAVAILABLE / 503 with a second's delay.
     #[pyo3(signature = (message, code=14, retry_after=Some(1.0)))]
     fn refuse(&self, message: &str, code: u8, retry_after: Option<f64>) {
         let refusal = Refusal::passed(Code(code), message, retry_after.map(duration));
-        self.inner.answer(Reply::Refused(Refusal { reason: Reason::Engine, ..refusal }));
+        self.inner.answer(Reply::Refused(Refusal {
+            reason: Reason::Engine,
+            ..refusal
+        }));
     }
 
     fn __repr__(&self) -> String {
@@ -168,7 +188,14 @@ impl Server {
 }
 
 /// Name, owner, transport, signal, reason, count.
-type Count = (&'static str, String, &'static str, &'static str, &'static str, u64);
+type Count = (
+    &'static str,
+    String,
+    &'static str,
+    &'static str,
+    &'static str,
+    u64,
+);
 /// Token, exporter, signal, code, message, delay, said for the first time that the signal is not taken.
 type Fate = (u64, String, &'static str, u8, String, Option<f64>, bool);
 
@@ -179,7 +206,8 @@ pub struct Io(Mutex<Option<Arc<runtime::Io>>>);
 impl Io {
     fn get(&self) -> PyResult<Arc<runtime::Io>> {
         let io = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        io.clone().ok_or_else(|| PyRuntimeError::new_err("this Io is closed"))
+        io.clone()
+            .ok_or_else(|| PyRuntimeError::new_err("this Io is closed"))
     }
 }
 
@@ -203,7 +231,13 @@ impl Io {
     /// Binds a receiver. `engine`: the signals that `pull` gives, and the exporter that takes them when the
     /// engine stalls. `direct`: the signals that go to an exporter byte for byte. Others are not served.
     #[pyo3(signature = (config, engine, direct))]
-    fn server(&self, py: Python<'_>, config: &str, engine: Bound<'_, PyDict>, direct: Bound<'_, PyDict>) -> PyResult<Server> {
+    fn server(
+        &self,
+        py: Python<'_>,
+        config: &str,
+        engine: Bound<'_, PyDict>,
+        direct: Bound<'_, PyDict>,
+    ) -> PyResult<Server> {
         let config: ServerConfig = parse(config)?;
         let mut routes: Routes = [None, None, None];
         for (name, fallback) in engine.iter() {
@@ -216,7 +250,9 @@ impl Io {
             routes[signal(name.extract()?)?.index()] = Some(Route::Direct(exporter.inner.clone()));
         }
         let io = self.get()?;
-        py.detach(|| io.server(config, routes)).map(Server).map_err(raised)
+        py.detach(|| io.server(config, routes))
+            .map(Server)
+            .map_err(raised)
     }
 
     /// A receiver whose three signals go straight to one exporter: what a benchmark compares with.
@@ -224,45 +260,93 @@ impl Io {
         let config: ServerConfig = parse(config)?;
         let io = self.get()?;
         let route = || Some(Route::Direct(exporter.inner.clone()));
-        py.detach(|| io.server(config, [route(), route(), route()])).map(Server).map_err(raised)
+        py.detach(|| io.server(config, [route(), route(), route()]))
+            .map(Server)
+            .map_err(raised)
     }
 
     /// All requests that wait, in order of arrival; waits for the first without the GIL.
     #[pyo3(signature = (max_requests=1024, max_spans=131_072, wait=0.1))]
-    fn pull(&self, py: Python<'_>, max_requests: usize, max_spans: usize, wait: f64) -> PyResult<Vec<Request>> {
+    fn pull(
+        &self,
+        py: Python<'_>,
+        max_requests: usize,
+        max_spans: usize,
+        wait: f64,
+    ) -> PyResult<Vec<Request>> {
         let io = self.get()?;
-        let pulled = py.detach(|| io.core().mailbox.pull(max_requests, max_spans, duration(wait)));
+        let pulled = py.detach(|| {
+            io.core()
+                .mailbox
+                .pull(max_requests, max_spans, duration(wait))
+        });
         Ok(pulled.into_iter().map(|inner| Request { inner }).collect())
     }
 
     /// Sends requests on, merged where they may be; the backend's answer is the reply of each.
     /// `payloads`: protobuf in place of what came; None, there or for all: as it came.
     #[pyo3(signature = (exporter, requests, payloads=None))]
-    fn push(&self, py: Python<'_>, exporter: &Exporter, requests: Vec<PyRef<'_, Request>>, payloads: Option<Vec<Option<Vec<u8>>>>) -> PyResult<()> {
+    fn push(
+        &self,
+        py: Python<'_>,
+        exporter: &Exporter,
+        requests: Vec<PyRef<'_, Request>>,
+        payloads: Option<Vec<Option<Vec<u8>>>>,
+    ) -> PyResult<()> {
         let mut payloads = payloads.unwrap_or_default();
         if !payloads.is_empty() && payloads.len() != requests.len() {
-            return Err(PyValueError::new_err(format!("{} payloads for {} requests", payloads.len(), requests.len())));
+            return Err(PyValueError::new_err(format!(
+                "{} payloads for {} requests",
+                payloads.len(),
+                requests.len()
+            )));
         }
         payloads.resize(requests.len(), None);
         let pairs = requests.iter().zip(payloads);
-        let outgoing = pairs.map(|(request, payload)| Outgoing { request: request.inner.clone(), payload: payload.map(Bytes::from), same: false }).collect();
+        let outgoing = pairs
+            .map(|(request, payload)| Outgoing {
+                request: request.inner.clone(),
+                payload: payload.map(Bytes::from),
+                same: false,
+            })
+            .collect();
         drop(requests);
         py.detach(|| exporter.inner.push(outgoing));
         Ok(())
     }
 
     /// Sends on the requests that a batch was made of; what is written on it leaves with them.
-    fn push_batch(&self, py: Python<'_>, exporter: &Exporter, requests: Vec<PyRef<'_, Request>>, batch: &SpanBatch) -> PyResult<()> {
-        let requests: Vec<_> = requests.iter().map(|request| request.inner.clone()).collect();
+    fn push_batch(
+        &self,
+        py: Python<'_>,
+        exporter: &Exporter,
+        requests: Vec<PyRef<'_, Request>>,
+        batch: &SpanBatch,
+    ) -> PyResult<()> {
+        let requests: Vec<_> = requests
+            .iter()
+            .map(|request| request.inner.clone())
+            .collect();
         detached(py, || {
             let encoded = batch.encoded()?;
             if encoded.len() != requests.len() {
-                return Err(PyValueError::new_err(format!("{} requests in a batch of {}", requests.len(), encoded.len())));
+                return Err(PyValueError::new_err(format!(
+                    "{} requests in a batch of {}",
+                    requests.len(),
+                    encoded.len()
+                )));
             }
-            let outgoing = requests.into_iter().zip(encoded).map(|(request, (bytes, same))| {
-                let same = same && !request.original.json;
-                Outgoing { request, payload: Some(bytes), same }
-            });
+            let outgoing = requests
+                .into_iter()
+                .zip(encoded)
+                .map(|(request, (bytes, same))| {
+                    let same = same && !request.original.json;
+                    Outgoing {
+                        request,
+                        payload: Some(bytes),
+                        same,
+                    }
+                });
             exporter.inner.push(outgoing.collect());
             Ok(())
         })
@@ -272,18 +356,40 @@ impl Io {
     fn send(&self, exporter: &Exporter, signal: &str, data: &[u8]) -> PyResult<Option<u64>> {
         let kind = self::signal(signal)?;
         let io = self.get()?;
-        Ok(io.core().outbox.send(&exporter.inner, kind, Bytes::copy_from_slice(data)))
+        Ok(io
+            .core()
+            .outbox
+            .send(&exporter.inner, kind, Bytes::copy_from_slice(data)))
     }
 
     /// What became of what was sent, since the last call; code 0 = taken.
     fn drain_results(&self) -> PyResult<Vec<Fate>> {
-        Ok(self.get()?.core().outbox.drain().into_iter().map(fate).collect())
+        Ok(self
+            .get()?
+            .core()
+            .outbox
+            .drain()
+            .into_iter()
+            .map(fate)
+            .collect())
     }
 
     /// All counters.
     fn counters(&self) -> PyResult<Vec<Count>> {
         let read = self.get()?.core().counters.read();
-        Ok(read.into_iter().map(|(key, count)| (key.name, key.owner.to_string(), key.transport, key.signal, key.reason, count)).collect())
+        Ok(read
+            .into_iter()
+            .map(|(key, count)| {
+                (
+                    key.name,
+                    key.owner.to_string(),
+                    key.transport,
+                    key.signal,
+                    key.reason,
+                    count,
+                )
+            })
+            .collect())
     }
 
     #[getter]
@@ -319,22 +425,40 @@ fn fate(outcome: apisec_io::outbox::Outcome) -> Fate {
     let (code, message, delay) = match outcome.reply {
         Reply::Accepted => (0, String::new(), None),
         Reply::Partial { message, .. } => (0, message, None),
-        Reply::Refused(refusal) => (refusal.code.0, refusal.message, refusal.retry_after.map(|delay| delay.as_secs_f64())),
+        Reply::Refused(refusal) => (
+            refusal.code.0,
+            refusal.message,
+            refusal.retry_after.map(|delay| delay.as_secs_f64()),
+        ),
     };
-    (outcome.token, outcome.exporter.to_string(), outcome.signal.name(), code, message, delay, outcome.unsupported)
+    (
+        outcome.token,
+        outcome.exporter.to_string(),
+        outcome.signal.name(),
+        code,
+        message,
+        delay,
+        outcome.unsupported,
+    )
 }
 
 /// Why `endpoint` must not be listened on in plain text; None when it may, or when it is a name.
 #[pyfunction]
 fn exposed(endpoint: &str) -> Option<String> {
-    let whole = if endpoint.starts_with(':') { format!("[::]{endpoint}") } else { endpoint.to_owned() };
+    let whole = if endpoint.starts_with(':') {
+        format!("[::]{endpoint}")
+    } else {
+        endpoint.to_owned()
+    };
     apisec_io::exposed(endpoint, whole.parse().ok()?, false, false)
 }
 
 /// The batch of requests that were pulled together, one member each; decoded already.
 #[pyfunction]
 fn batch(requests: Vec<PyRef<'_, Request>>) -> SpanBatch {
-    let member = |request: &PyRef<'_, Request>| codec::take(&request.inner).map_or_else(Member::empty, |(member, _)| member);
+    let member = |request: &PyRef<'_, Request>| {
+        codec::take(&request.inner).map_or_else(Member::empty, |(member, _)| member)
+    };
     SpanBatch::from_members(requests.iter().map(member).collect())
 }
 

@@ -37,16 +37,30 @@ impl Prepared for Decoded {
 }
 
 fn refusal(error: Error) -> Refusal {
-    let reason = if matches!(error.what, What::Spans(_)) { Reason::TooManySpans } else { Reason::Malformed };
+    let reason = if matches!(error.what, What::Spans(_)) {
+        Reason::TooManySpans
+    } else {
+        Reason::Malformed
+    };
     Refusal::new(reason, error.to_string())
 }
 
-fn prepare(received: Received, vocabulary: &Vocabulary, hasher: &Hasher) -> Result<Box<dyn Prepared>, Refusal> {
+fn prepare(
+    received: Received,
+    vocabulary: &Vocabulary,
+    hasher: &Hasher,
+) -> Result<Box<dyn Prepared>, Refusal> {
     if received.signal != Signal::Traces {
         return Ok(Box::new(Opaque(received.bytes)));
     }
     let json = received.json;
-    let bytes = if json { codec::json::transcode(&received.bytes).map_err(refusal)?.into() } else { received.bytes };
+    let bytes = if json {
+        codec::json::transcode(&received.bytes)
+            .map_err(refusal)?
+            .into()
+    } else {
+        received.bytes
+    };
     let member = codec::decode(bytes, vocabulary, hasher, MAX_SPANS).map_err(refusal)?;
     Ok(Box::new(Decoded { member, json }))
 }
@@ -62,7 +76,10 @@ fn split(signal: Signal, bytes: &Bytes, max_spans: u32, max_bytes: usize) -> Vec
 
 /// The codec of a vocabulary.
 pub fn codec(vocabulary: Arc<Vocabulary>, hasher: Arc<Hasher>) -> Codec {
-    Codec { prepare: Arc::new(move |received| prepare(received, &vocabulary, &hasher)), split: Arc::new(split) }
+    Codec {
+        prepare: Arc::new(move |received| prepare(received, &vocabulary, &hasher)),
+        split: Arc::new(split),
+    }
 }
 
 /// The decoded spans of a request, once, and whether they came as JSON.

@@ -39,18 +39,34 @@ fn refused(error: plan::Error) -> PyErr {
 
 impl Plan {
     /// Runs rows with the interpreter released.
-    pub fn run_rows(&self, py: Python<'_>, rows: &(dyn Rows + Sync), all: bool, values: &[usize]) -> PyResult<Answers> {
+    pub fn run_rows(
+        &self,
+        py: Python<'_>,
+        rows: &(dyn Rows + Sync),
+        all: bool,
+        values: &[usize],
+    ) -> PyResult<Answers> {
         let run = || {
-            let mut plan = self.inner.lock().map_err(|_| plan::Error("the plan broke in an earlier run".into()))?;
+            let mut plan = self
+                .inner
+                .lock()
+                .map_err(|_| plan::Error("the plan broke in an earlier run".into()))?;
             plan.run(rows, Wanted { all, values })
         };
-        Ok(Answers { inner: detached(py, || run().map_err(|error| error.0))? })
+        Ok(Answers {
+            inner: detached(py, || run().map_err(|error| error.0))?,
+        })
     }
 
     /// Calls with the plan, which is not being run meanwhile.
-    pub fn with<T: Send>(&self, py: Python<'_>, call: impl FnOnce(&plan::Plan) -> T + Send) -> PyResult<T> {
+    pub fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(&plan::Plan) -> T + Send,
+    ) -> PyResult<T> {
         let locked = || self.inner.lock().ok().map(|plan| call(&plan));
-        py.detach(locked).ok_or_else(|| PyRuntimeError::new_err("the plan broke in an earlier run"))
+        py.detach(locked)
+            .ok_or_else(|| PyRuntimeError::new_err("the plan broke in an earlier run"))
     }
 }
 
@@ -59,31 +75,57 @@ impl Plan {
     #[new]
     fn new(spec: &str) -> PyResult<Self> {
         let plan = plan::Plan::load(spec).map_err(refused)?;
-        Ok(Self { columns: Columns::bind(plan.inputs()), inner: Mutex::new(plan) })
+        Ok(Self {
+            columns: Columns::bind(plan.inputs()),
+            inner: Mutex::new(plan),
+        })
     }
 
     /// Runs the requests of a batch that are judged; rows are numbered as in the batch.
     #[pyo3(signature = (batch, ask_all = false))]
     fn run(&self, py: Python<'_>, batch: &SpanBatch, ask_all: bool) -> PyResult<Answers> {
-        let columns = self.columns.as_ref().map_err(|error| PyValueError::new_err(error.clone()))?;
+        let columns = self
+            .columns
+            .as_ref()
+            .map_err(|error| PyValueError::new_err(error.clone()))?;
         let run = |batch: &mut apisec_core::codec::SpanBatch| -> PyResult<Answers> {
             let judged = Judged::of(batch, columns);
             let mut plan = self.inner.lock().map_err(|_| broken())?;
-            let answers = plan.run(&judged, Wanted { all: ask_all, values: &[] }).map_err(refused)?;
-            Ok(Answers { inner: answers.renumbered(judged.numbers(), batch.len()) })
+            let answers = plan
+                .run(
+                    &judged,
+                    Wanted {
+                        all: ask_all,
+                        values: &[],
+                    },
+                )
+                .map_err(refused)?;
+            Ok(Answers {
+                inner: answers.renumbered(judged.numbers(), batch.len()),
+            })
         };
         detached(py, || batch.with_mut(run)?)
     }
 
     /// Ends what a recording had open, for one that begins in its past: windows close, tallies go, baselines stay.
     fn restart(&self, py: Python<'_>) -> PyResult<()> {
-        let restart = || self.inner.lock().map(|mut plan| plan.restart()).map_err(|_| broken());
+        let restart = || {
+            self.inner
+                .lock()
+                .map(|mut plan| plan.restart())
+                .map_err(|_| broken())
+        };
         detached(py, restart)
     }
 
     /// The columns that rows must provide: (name, kind).
     fn inputs(&self, py: Python<'_>) -> PyResult<Vec<(String, &'static str)>> {
-        self.with(py, |plan| plan.inputs().iter().map(|input| (input.name.clone(), kind_name(input.kind))).collect())
+        self.with(py, |plan| {
+            plan.inputs()
+                .iter()
+                .map(|input| (input.name.clone(), kind_name(input.kind)))
+                .collect()
+        })
     }
 
     /// Runs rows given as columns: arrays of f64, i8 or u64.
@@ -103,7 +145,10 @@ impl Plan {
             let column = data(&column, &name)?;
             read.insert(name, column);
         }
-        let late = late.map(|late| flags(late)).transpose()?.unwrap_or_default();
+        let late = late
+            .map(|late| flags(late))
+            .transpose()?
+            .unwrap_or_default();
         let inputs = self.with(py, |plan| plan.inputs().to_vec())?;
         let rows = ColumnMap::new(&inputs, read, array::<i64>(time)?, late).map_err(refused)?;
         self.run_rows(py, &rows, ask_all, &values)
@@ -111,7 +156,11 @@ impl Plan {
 
     /// Identity and counts of each table.
     fn tables<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let tables: Vec<_> = self.with(py, |plan| plan.tables().map(|(identity, metrics)| (identity.to_owned(), metrics)).collect())?;
+        let tables: Vec<_> = self.with(py, |plan| {
+            plan.tables()
+                .map(|(identity, metrics)| (identity.to_owned(), metrics))
+                .collect()
+        })?;
         let dict = |(identity, metrics): (String, apisec_core::table::Metrics)| {
             let dict = PyDict::new(py);
             dict.set_item("identity", identity)?;
@@ -130,14 +179,27 @@ impl Answers {
     /// Raised rows: (row, signal, p, severity, entity, [(observed, expected)]), by row, then signal.
     #[getter]
     fn raised(&self) -> Vec<RaisedTuple> {
-        let tuple = |one: &plan::Raised| (one.row, one.signal, one.p, one.severity, one.entity, one.evidence.clone());
+        let tuple = |one: &plan::Raised| {
+            (
+                one.row,
+                one.signal,
+                one.p,
+                one.severity,
+                one.entity,
+                one.evidence.clone(),
+            )
+        };
         self.inner.raised.iter().map(tuple).collect()
     }
 
     /// Scores of each signal, an f64 a row; empty unless all was asked.
     #[getter]
     fn scores<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        self.inner.scores.iter().map(|scores| bytes(py, scores, f64::to_ne_bytes)).collect()
+        self.inner
+            .scores
+            .iter()
+            .map(|scores| bytes(py, scores, f64::to_ne_bytes))
+            .collect()
     }
 
     /// Whether a row asked a baseline still without support, a byte a row; empty unless all was asked.
@@ -161,8 +223,15 @@ impl Answers {
 /// Every kernel: (name, kind of its operand or "", words in an entry). The pending words of a baseline are `pending`'s.
 #[pyfunction]
 fn kernels() -> Vec<(&'static str, &'static str, usize)> {
-    let tallies = TALLIES.iter().map(|tally| (tally.name, tally.kind.map_or("", kind_name), tally.cells));
-    tallies.chain([("baseline", "number", baseline::CELLS), ("pending", "number", baseline::PENDING_CELLS)]).collect()
+    let tallies = TALLIES
+        .iter()
+        .map(|tally| (tally.name, tally.kind.map_or("", kind_name), tally.cells));
+    tallies
+        .chain([
+            ("baseline", "number", baseline::CELLS),
+            ("pending", "number", baseline::PENDING_CELLS),
+        ])
+        .collect()
 }
 
 /// One key of two: what the op `mix` computes.
@@ -179,7 +248,11 @@ fn kind_name(kind: Kind) -> &'static str {
     }
 }
 
-fn bytes<'py, T: Copy, const N: usize>(py: Python<'py>, values: &[T], of: impl Fn(T) -> [u8; N]) -> Bound<'py, PyBytes> {
+fn bytes<'py, T: Copy, const N: usize>(
+    py: Python<'py>,
+    values: &[T],
+    of: impl Fn(T) -> [u8; N],
+) -> Bound<'py, PyBytes> {
     let flat: Vec<u8> = values.iter().flat_map(|&value| of(value)).collect();
     PyBytes::new(py, &flat)
 }
@@ -192,15 +265,23 @@ fn data(column: &Bound<'_, PyAny>, name: &str) -> PyResult<Data> {
     let numbers = array::<f64>(column).map(Data::Number);
     let logics = || array::<i8>(column).map(Data::Logic);
     let ids = || array::<u64>(column).map(Data::Id);
-    numbers.or_else(|_| logics()).or_else(|_| ids()).map_err(|_| {
-        PyValueError::new_err(format!("column {name} is no array of f64 (number), i8 (logic) or u64 (id)"))
-    })
+    numbers
+        .or_else(|_| logics())
+        .or_else(|_| ids())
+        .map_err(|_| {
+            PyValueError::new_err(format!(
+                "column {name} is no array of f64 (number), i8 (logic) or u64 (id)"
+            ))
+        })
 }
 
 /// Flags as bool, u8 or i8.
 fn flags(late: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
     let whole = array::<u8>(late).map(|late| late.into_iter().map(|late| late != 0).collect());
-    let view = || late.call_method1("view", ("u1",)).and_then(|late| array::<u8>(&late));
+    let view = || {
+        late.call_method1("view", ("u1",))
+            .and_then(|late| array::<u8>(&late))
+    };
     whole.or_else(|_| view().map(|late| late.into_iter().map(|late| late != 0).collect()))
 }
 

@@ -31,7 +31,9 @@ impl Requests {
 
     #[pyo3(signature = (batch, received=None))]
     fn process(&self, py: Python<'_>, batch: &SpanBatch, received: Option<i64>) -> PyResult<()> {
-        detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch, received)))
+        detached(py, || {
+            batch.with_mut(|batch| lock(&self.0).process(batch, received))
+        })
     }
 
     fn remember(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
@@ -70,7 +72,10 @@ pub struct Endpoints(Mutex<endpoints::Endpoints>);
 impl Endpoints {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
-        Ok(Self(Mutex::new(endpoints::Endpoints::new(parse(settings)?, (*vocabulary.hasher).clone()))))
+        Ok(Self(Mutex::new(endpoints::Endpoints::new(
+            parse(settings)?,
+            (*vocabulary.hasher).clone(),
+        ))))
     }
 
     fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
@@ -98,7 +103,10 @@ pub struct Sessions(Mutex<sessions::Sessions>);
 impl Sessions {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
-        Ok(Self(Mutex::new(sessions::Sessions::new(parse(settings)?, (*vocabulary.hasher).clone()))))
+        Ok(Self(Mutex::new(sessions::Sessions::new(
+            parse(settings)?,
+            (*vocabulary.hasher).clone(),
+        ))))
     }
 
     fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {

@@ -9,7 +9,11 @@ use pyo3::types::PyBytes;
 use pyo3::{Bound, PyResult, Python, ffi};
 
 /// A snapshot of records as they lie in memory.
-pub fn snapshot<'py>(py: Python<'py>, count: usize, records: &[&[Record]]) -> PyResult<Bound<'py, PyBytes>> {
+pub fn snapshot<'py>(
+    py: Python<'py>,
+    count: usize,
+    records: &[&[Record]],
+) -> PyResult<Bound<'py, PyBytes>> {
     PyBytes::new_with(py, count * size_of::<Record>(), |out| {
         let mut rest = out;
         for bytes in records.iter().map(|records| as_bytes(records)) {
@@ -31,7 +35,11 @@ fn as_bytes(records: &[Record]) -> &[u8] {
 ///
 /// # Safety
 /// `view` is the pointer that Python handed to `__getbuffer__`.
-pub unsafe fn export(bytes: &Bound<'_, PyBytes>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+pub unsafe fn export(
+    bytes: &Bound<'_, PyBytes>,
+    view: *mut ffi::Py_buffer,
+    flags: c_int,
+) -> PyResult<()> {
     if view.is_null() {
         return Err(PyBufferError::new_err("no view to fill in"));
     }

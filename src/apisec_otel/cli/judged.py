@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from apisec_otel.findings.finding import SUPPRESSED, Hash, Rule
 from apisec_otel.component import EndpointNames
+from apisec_otel.findings.finding import SUPPRESSED, Hash, Rule
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import SEVERITIES
 from apisec_otel.receivers.otlp_json_file import Fault

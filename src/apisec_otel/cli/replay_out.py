@@ -66,6 +66,7 @@ class OutDirectory:
             clock,
             Telemetry(),
             engine.rules,
+            engine.endpoint_names,
         )
 
 

@@ -83,7 +83,9 @@ class FindingsSettings:
         rules = {id: Rule.of(id, settings) for id, settings in host.rules.items()}
         takes = {"logs": self.logs, "traces": self.spans, "metrics": self.metrics}
         outputs = {signal: exporters for signal, exporters in host.outputs.items() if exporters and takes[signal]}
-        return Findings(self, Fan(outputs), frozenset(outputs), host.view, host.vocabulary.hash, host.clock, host.telemetry, rules, host.endpoint_names)
+        return Findings(
+            self, Fan(outputs), frozenset(outputs), host.view, host.vocabulary.hash, host.clock, host.telemetry, rules, host.endpoint_names
+        )
 
 
 class Fan:
@@ -118,11 +120,11 @@ class Findings:
         clock: Clock,
         telemetry: Telemetry,
         rules: Rules,
-        names: EndpointNames,
+        names: EndpointNames | None = None,
     ) -> None:
         self._settings, self._sender, self._signals, self._view, self._hash = settings, sender, signals, view, keyed_hash
         self._clock, self._telemetry, self._rules, self._version = clock, telemetry, rules, version("apisec-otel")
-        self._counts = Counts(clock.now(), names)
+        self._counts = Counts(clock.now(), names or EndpointNames())
         self._due = clock.now() + self._interval
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None

@@ -19,8 +19,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from apisec_otel import semconv
-from apisec_otel.findings.finding import Finding
 from apisec_otel.component import EndpointNames
+from apisec_otel.findings.finding import Finding
 from apisec_otel.findings.rows import Records
 from apisec_otel.findings.wire import key_values, resource
 from apisec_otel.spans.batch import NativeBatch, Value

@@ -14,7 +14,6 @@ Records = NDArray[np.void]
 """A batch's rows as a structured array; the fields are the record's."""
 
 
-
 View = Callable[[NativeBatch], Records]
 
 

@@ -57,9 +57,9 @@ class Decide:
     `keyed_hash` makes ids.
     """
 
-    def __init__(self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames) -> None:
+    def __init__(self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames | None = None) -> None:
         self._settings, self._view, self._hash = settings, view, keyed_hash
-        self._names = names
+        self._names = names or EndpointNames()
         self.reset()
 
     def reset(self) -> None:

@@ -137,5 +137,3 @@ class Detecting:
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-

@@ -24,7 +24,8 @@ class Endpoints:
     """Statuses of a failed login."""
     health_routes: tuple[str, ...] = (
         "/health", "/healthz", "/healthcheck", "/health/live", "/health/ready", "/livez", "/readyz", "/live", "/ready", "/ping", "/metrics",
-        "/-/healthy", "/-/ready", "/actuator/health", "/actuator/health/liveness", "/actuator/health/readiness", "/grpc.health.v1.Health/Check",
+        "/-/healthy", "/-/ready",
+        "/actuator/health", "/actuator/health/liveness", "/actuator/health/readiness", "/grpc.health.v1.Health/Check",
     )  # fmt: skip
     """Routes of health checks, which pass unjudged."""
     max_endpoints: int = 20_000

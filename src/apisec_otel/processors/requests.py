@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import SecretStr
@@ -77,7 +78,10 @@ class _Observing:
     def __init__(self, step: Any, host: Host) -> None:
         self._step, self._received = step, host.received
         for name in ("requests", "repeats", "repeated_ids", "late"):
-            host.telemetry.observe(f"apisec_{name}", lambda name=name: float(step.counts()[name]), kind="counter")
+            host.telemetry.observe(f"apisec_{name}", partial(self._count, name), kind="counter")
+
+    def _count(self, name: str) -> float:
+        return float(self._step.counts()[name])
 
     def process(self, batch: SpanBatch) -> None:
         """Places each request in time; a span that came before gets back what was written on it."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from apisec_otel.component import Host, Processor, Size
@@ -62,8 +63,13 @@ class Identifying:
 
     def __init__(self, step: Any, host: Host) -> None:
         self._step = step
-        for name, kind in (("entries", "gauge"), ("bytes", "gauge"), ("evicted", "counter"), ("expired", "counter")):
-            host.telemetry.observe(f"apisec_sessions_{name}", lambda name=name: float(step.metrics()[name]), kind=kind)
+        for name in ("entries", "bytes"):
+            host.telemetry.observe(f"apisec_sessions_{name}", partial(self._metric, name))
+        for name in ("evicted", "expired"):
+            host.telemetry.observe(f"apisec_sessions_{name}", partial(self._metric, name), kind="counter")
+
+    def _metric(self, name: str) -> float:
+        return float(self._step.metrics()[name])
 
     def process(self, batch: SpanBatch) -> None:
         """Fills credential, principal, authenticated and session."""

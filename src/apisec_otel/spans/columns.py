@@ -23,7 +23,7 @@ RECORD: Final[np.dtype[np.void]] = np.dtype(
 
 def records(batch: SpanBatch) -> npt.NDArray[np.void]:
     """The rows of `batch` as they are now, read-only; what native code fills in later is not seen."""
-    return np.frombuffer(batch, dtype=RECORD) if len(batch) else np.empty(0, dtype=RECORD)
+    return np.frombuffer(memoryview(batch), dtype=RECORD) if len(batch) else np.empty(0, dtype=RECORD)
 
 
 def column(batch: SpanBatch, name: str) -> npt.NDArray[Any]:

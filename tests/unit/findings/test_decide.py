@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from fakes import VIEW, Row, Signal, batch_of, keyed_hash
+from fakes import NAMES, VIEW, Row, Signal, batch_of, keyed_hash
 
 from apisec_otel.findings.risk import EntityRisk
 from apisec_otel.processors.decide import Decide, DecideSettings
@@ -14,7 +14,7 @@ START = 10**18
 
 
 def decider(**settings) -> Decide:
-    return Decide(DecideSettings(**settings), VIEW, keyed_hash)
+    return Decide(DecideSettings(**settings), VIEW, keyed_hash, NAMES)
 
 
 def run(decide, signals, rows):

@@ -2,7 +2,7 @@
 
 import math
 
-from fakes import VIEW, Row, Signal, batch_of, keyed_hash
+from fakes import NAMES, VIEW, Row, Signal, batch_of, keyed_hash
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -22,7 +22,7 @@ RULES = {"bola_enumeration": Rule("bola_enumeration", "Reads far more objects", 
 
 def found(row: Row | None = None, signal: Signal | None = None):
     batch = batch_of([row or Row()])
-    return Decide(DecideSettings(), VIEW, keyed_hash).decide(batch, [signal or Signal(evidence={"objects": (41.0, math.nan)})])
+    return Decide(DecideSettings(), VIEW, keyed_hash, NAMES).decide(batch, [signal or Signal(evidence={"objects": (41.0, math.nan)})])
 
 
 def plain(attributes):
@@ -90,12 +90,13 @@ def connector(*backends, clock=None, **settings) -> Findings:
     chosen = FindingsSettings(**settings)
     takes = {"logs": chosen.logs, "traces": chosen.spans, "metrics": chosen.metrics}
     signals = frozenset(signal for signal, taken in takes.items() if taken)
-    return Findings(chosen, Fan(dict.fromkeys(signals, backends)), signals, VIEW, keyed_hash, clock or ManualClock(), Telemetry(), RULES)
+    fan = Fan(dict.fromkeys(signals, backends))
+    return Findings(chosen, fan, signals, VIEW, keyed_hash, clock or ManualClock(), Telemetry(), RULES, NAMES)
 
 
 def judged(signals=(), rows=None) -> SpanBatch:
     batch = SpanBatch(batch_of(rows or [Row()]))
-    batch.findings += Decide(DecideSettings(), VIEW, keyed_hash).decide(batch.native, list(signals))
+    batch.findings += Decide(DecideSettings(), VIEW, keyed_hash, NAMES).decide(batch.native, list(signals))
     return batch
 
 

@@ -15,6 +15,7 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from apisec_otel.cli.judged import Judged
+from apisec_otel.component import EndpointNames
 from apisec_otel.findings.finding import Rule
 from apisec_otel.findings.rows import native_view
 from apisec_otel.processors.decide import Decide, DecideSettings
@@ -39,6 +40,10 @@ RECORD = np.dtype(
     {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 112}
 )
 VIEW = native_view(LAYOUT)
+NAMED: dict[int, str] = {}
+"""Endpoints of all rows made, by key."""
+NAMES = EndpointNames()
+NAMES.follow(NAMED.get)
 
 
 def keyed_hash(text: bytes) -> int:
@@ -100,7 +105,9 @@ def batch_of(rows: Sequence[Row], spans: int | None = None, requests: Sequence[b
         record["trace_id"], record["span_id"] = np.frombuffer(row.trace, "u1"), np.frombuffer(row.span, "u1")
         record["start"], record["end"], record["time"] = row.start, row.start + row.took, row.start
         record["service"] = keyed_hash(row.service.encode())
-        record["endpoint"] = keyed_hash(f"{row.service} {row.method} {row.route}".encode()) if row.route else 0
+        name = f"{row.service} {row.method} {row.route}"
+        record["endpoint"] = keyed_hash(name.encode()) if row.route else 0
+        NAMED[int(record["endpoint"])] = name
         record["principal"] = keyed_hash(row.user.encode()) if row.user else 0
         record["client"] = keyed_hash(row.client.encode()) if row.client else 0
         record["session"], record["status"], record["duration"] = row.session, row.status, row.took / 1e9
@@ -178,7 +185,8 @@ class FakeEngine:
         self.row_view = VIEW
         self.keyed_hash = keyed_hash
         self.rules: dict[str, Rule] = {}
-        self.decide = Decide(DecideSettings(), VIEW, keyed_hash)
+        self.decide = Decide(DecideSettings(), VIEW, keyed_hash, NAMES)
+        self.endpoint_names = NAMES
         self.seen: set[bytes] = set()
 
     def view(self, batch: SpanBatch) -> Any:

@@ -23,10 +23,17 @@ impl SpanBatch {
         for (index, member) in members.iter_mut().enumerate() {
             starts.push(rows);
             rows += member.rows.len();
-            member.rows.iter_mut().for_each(|record| record.member = index as u32);
+            member
+                .rows
+                .iter_mut()
+                .for_each(|record| record.member = index as u32);
         }
         starts.push(rows);
-        Self { annotations: members.iter().map(|_| Annotations::default()).collect(), members, starts }
+        Self {
+            annotations: members.iter().map(|_| Annotations::default()).collect(),
+            members,
+            starts,
+        }
     }
 
     /// The number of rows.
@@ -41,7 +48,10 @@ impl SpanBatch {
 
     /// Spans of any kind.
     pub fn spans(&self) -> usize {
-        self.members.iter().map(|member| member.spans as usize).sum()
+        self.members
+            .iter()
+            .map(|member| member.spans as usize)
+            .sum()
     }
 
     /// The members, in the order given.
@@ -77,9 +87,17 @@ impl SpanBatch {
     }
 
     /// Adds attributes to a row; a key given before is replaced. False when there is no such row.
-    pub fn annotate(&mut self, row: usize, attributes: impl IntoIterator<Item = (String, Annotation)>) -> bool {
-        let Some((member, row)) = self.place(row) else { return false };
-        let Some(annotations) = self.annotations.get_mut(member) else { return false };
+    pub fn annotate(
+        &mut self,
+        row: usize,
+        attributes: impl IntoIterator<Item = (String, Annotation)>,
+    ) -> bool {
+        let Some((member, row)) = self.place(row) else {
+            return false;
+        };
+        let Some(annotations) = self.annotations.get_mut(member) else {
+            return false;
+        };
         let written = annotations.entry(row as u32).or_default();
         for (key, value) in attributes {
             match written.iter_mut().find(|(known, _)| *known == key) {
@@ -92,21 +110,33 @@ impl SpanBatch {
 
     /// The requests to send on, one a member: the bytes that came where nothing is written.
     pub fn encode(&self) -> Vec<Bytes> {
-        self.members.iter().zip(&self.annotations).map(|(member, annotations)| encode(member, annotations)).collect()
+        self.members
+            .iter()
+            .zip(&self.annotations)
+            .map(|(member, annotations)| encode(member, annotations))
+            .collect()
     }
 
     /// The rows that were annotated, with what was written on them.
     pub fn annotated(&self) -> impl Iterator<Item = (usize, Vec<(String, Annotation)>)> {
-        self.annotations.iter().zip(&self.starts).flat_map(|(annotations, &start)| {
-            annotations.iter().map(move |(&row, written)| (start + row as usize, written.clone()))
-        })
+        self.annotations
+            .iter()
+            .zip(&self.starts)
+            .flat_map(|(annotations, &start)| {
+                annotations
+                    .iter()
+                    .map(move |(&row, written)| (start + row as usize, written.clone()))
+            })
     }
 
     fn place(&self, row: usize) -> Option<(usize, usize)> {
         if row >= self.len() {
             return None;
         }
-        let member = self.starts.partition_point(|&start| start <= row).checked_sub(1)?;
+        let member = self
+            .starts
+            .partition_point(|&start| start <= row)
+            .checked_sub(1)?;
         Some((member, row - self.starts.get(member)?))
     }
 }

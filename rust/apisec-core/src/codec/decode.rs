@@ -5,16 +5,21 @@ use bytes::Bytes;
 use super::member::{Member, Secret};
 use super::record::{RESERVED, Record, Slice};
 use super::row::{Memo, Row, Source};
-use super::secrets::{Secrecy, find_queries, find_whole};
+use super::secrets::{Secrecy, find_queries, find_whole, in_query};
 use super::tags;
-use super::value::{Scalar, Value, plain, plain_text, read_key_value, read_value};
+use super::value::{Scalar, Value, is_plain_int, plain, plain_text, read_key_value, read_value};
 use super::vocabulary::{Entry, Place, Vocabulary};
 use crate::error::{Error, Result, What};
 use crate::hash::Hasher;
 use crate::wire::{Cursor, deeper};
 
 /// Decodes a request of at most `max_spans` spans. Never panics; time and memory are linear in its size.
-pub fn decode(bytes: Bytes, vocabulary: &Vocabulary, hasher: &Hasher, max_spans: u32) -> Result<Member> {
+pub fn decode(
+    bytes: Bytes,
+    vocabulary: &Vocabulary,
+    hasher: &Hasher,
+    max_spans: u32,
+) -> Result<Member> {
     if bytes.len() > i32::MAX as usize {
         return Err(Error::new(0, What::Size(bytes.len())));
     }
@@ -30,11 +35,26 @@ pub fn decode(bytes: Bytes, vocabulary: &Vocabulary, hasher: &Hasher, max_spans:
         made: vocabulary.constants.clone(),
     };
     decoder.request(Cursor::new(&bytes))?;
-    let Decoder { spans, over_limits, rows, mut secrets, made, .. } = decoder;
+    let Decoder {
+        spans,
+        over_limits,
+        rows,
+        mut secrets,
+        made,
+        ..
+    } = decoder;
     if !secrets.is_sorted_by_key(|secret| secret.at) {
         secrets.sort_unstable_by_key(|secret| secret.at);
     }
-    Ok(Member { spans, over_limits, rows, secrets, made, secret_names: vocabulary.secret_names.clone(), bytes })
+    Ok(Member {
+        spans,
+        over_limits,
+        rows,
+        secrets,
+        made,
+        secret_names: vocabulary.secret_names.clone(),
+        bytes,
+    })
 }
 
 struct Decoder<'a> {
@@ -89,7 +109,13 @@ impl<'a> Decoder<'a> {
             match cursor.tag()? {
                 tags::RESOURCE => {
                     let resource = cursor.message()?;
-                    self.attributes(resource, tags::RESOURCE_ATTRIBUTES, deeper(room, resource.at())?, Place::Resource, &mut template)?;
+                    self.attributes(
+                        resource,
+                        tags::RESOURCE_ATTRIBUTES,
+                        deeper(room, resource.at())?,
+                        Place::Resource,
+                        &mut template,
+                    )?;
                 }
                 tag => cursor.skip(tag, room)?,
             }
@@ -115,9 +141,17 @@ impl<'a> Decoder<'a> {
             match cursor.tag()? {
                 tags::SPANS => {
                     let prefix = cursor.at();
-                    self.span(prefix, cursor.message()?, deeper(room, cursor.at())?, template, &mut row)?;
+                    self.span(
+                        prefix,
+                        cursor.message()?,
+                        deeper(room, cursor.at())?,
+                        template,
+                        &mut row,
+                    )?;
                 }
-                tags::SCOPE => self.scope(cursor.message()?, deeper(room, cursor.at())?, &mut scope)?,
+                tags::SCOPE => {
+                    self.scope(cursor.message()?, deeper(room, cursor.at())?, &mut scope)?
+                }
                 tag => cursor.skip(tag, room)?,
             }
         }
@@ -129,7 +163,12 @@ impl<'a> Decoder<'a> {
         while !cursor.is_empty() {
             match cursor.tag()? {
                 tags::SCOPE_NAME => *name = cursor.slice()?,
-                tags::SCOPE_ATTRIBUTES => self.attribute(cursor.message()?, deeper(room, cursor.at())?, Place::Elsewhere, None)?,
+                tags::SCOPE_ATTRIBUTES => self.attribute(
+                    cursor.slice()?,
+                    deeper(room, cursor.at())?,
+                    Place::Elsewhere,
+                    None,
+                )?,
                 tag => cursor.skip(tag, room)?,
             }
         }
@@ -138,7 +177,11 @@ impl<'a> Decoder<'a> {
 
     /// Known last, as the scope may follow its spans.
     fn name_scope(&mut self, first: usize, scope: Slice) {
-        let names_routes = self.vocabulary.route_scopes.iter().any(|name| name == scope.of(self.bytes));
+        let names_routes = self
+            .vocabulary
+            .route_scopes
+            .iter()
+            .any(|name| name == scope.of(self.bytes));
         for record in self.rows.get_mut(first..).unwrap_or_default() {
             record.scope_text = scope;
             if names_routes && record.route_text.is_empty() {
@@ -147,7 +190,14 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn span(&mut self, prefix: usize, body: Cursor<'a>, room: u32, template: &Row, row: &mut Row) -> Result<()> {
+    fn span(
+        &mut self,
+        prefix: usize,
+        body: Cursor<'a>,
+        room: u32,
+        template: &Row,
+        row: &mut Row,
+    ) -> Result<()> {
         self.spans += 1;
         if self.spans > self.max_spans {
             return Err(Error::new(prefix, What::Spans(self.max_spans)));
@@ -189,14 +239,21 @@ impl<'a> Decoder<'a> {
     }
 
     /// Walks a span's fields. While its kind is not known its attributes are read as if it were wanted.
-    fn walk_span(&mut self, mut cursor: Cursor<'a>, room: u32, certain: bool, template: &Row, row: &mut Row) -> Result<Fields> {
+    fn walk_span(
+        &mut self,
+        mut cursor: Cursor<'a>,
+        room: u32,
+        certain: bool,
+        template: &Row,
+        row: &mut Row,
+    ) -> Result<Fields> {
         let mut fields = Fields::default();
         let mut wanted = true;
         while !cursor.is_empty() {
             match cursor.tag()? {
                 tags::ATTRIBUTES => {
-                    let body = cursor.message()?;
-                    let room = deeper(room, body.at())?;
+                    let body = cursor.slice()?;
+                    let room = deeper(room, body.at as usize)?;
                     if !wanted {
                         fields.missed = true;
                         self.attribute(body, room, Place::Span, None)?;
@@ -219,8 +276,16 @@ impl<'a> Decoder<'a> {
                 }
                 tags::START => fields.start = cursor.bits64()?,
                 tags::END => fields.end = cursor.bits64()?,
-                tags::EVENTS => self.elsewhere(cursor.message()?, tags::EVENT_ATTRIBUTES, deeper(room, cursor.at())?)?,
-                tags::LINKS => self.elsewhere(cursor.message()?, tags::LINK_ATTRIBUTES, deeper(room, cursor.at())?)?,
+                tags::EVENTS => self.elsewhere(
+                    cursor.message()?,
+                    tags::EVENT_ATTRIBUTES,
+                    deeper(room, cursor.at())?,
+                )?,
+                tags::LINKS => self.elsewhere(
+                    cursor.message()?,
+                    tags::LINK_ATTRIBUTES,
+                    deeper(room, cursor.at())?,
+                )?,
                 tags::STATUS => walk(cursor.message()?, deeper(room, cursor.at())?)?,
                 tag => cursor.skip(tag, room)?,
             }
@@ -232,17 +297,34 @@ impl<'a> Decoder<'a> {
     fn elsewhere(&mut self, mut cursor: Cursor<'a>, wanted: u32, room: u32) -> Result<()> {
         while !cursor.is_empty() {
             match cursor.tag()? {
-                tag if tag == wanted => self.attribute(cursor.message()?, deeper(room, cursor.at())?, Place::Elsewhere, None)?,
+                tag if tag == wanted => self.attribute(
+                    cursor.slice()?,
+                    deeper(room, cursor.at())?,
+                    Place::Elsewhere,
+                    None,
+                )?,
                 tag => cursor.skip(tag, room)?,
             }
         }
         Ok(())
     }
 
-    fn attributes(&mut self, mut cursor: Cursor<'a>, wanted: u32, room: u32, place: Place, row: &mut Row) -> Result<()> {
+    fn attributes(
+        &mut self,
+        mut cursor: Cursor<'a>,
+        wanted: u32,
+        room: u32,
+        place: Place,
+        row: &mut Row,
+    ) -> Result<()> {
         while !cursor.is_empty() {
             match cursor.tag()? {
-                tag if tag == wanted => self.attribute(cursor.message()?, deeper(room, cursor.at())?, place, Some(row))?,
+                tag if tag == wanted => self.attribute(
+                    cursor.slice()?,
+                    deeper(room, cursor.at())?,
+                    place,
+                    Some(row),
+                )?,
                 tag => cursor.skip(tag, room)?,
             }
         }
@@ -251,69 +333,173 @@ impl<'a> Decoder<'a> {
 
     /// One attribute: framing and depth checked, secrets noted, columns of `row` fed.
     #[inline]
-    fn attribute(&mut self, body: Cursor<'a>, room: u32, place: Place, row: Option<&mut Row>) -> Result<()> {
-        let Some((key, mut value)) = plain(self.bytes, &body) else {
-            let (key, value) = read_key_value(&mut body.clone(), room)?;
-            let entry = self.vocabulary.keys.find(key.of(self.bytes));
-            return self.use_attribute(body, room, place, row, key, value, entry);
-        };
-        let entry = self.vocabulary.keys.find(key.of(self.bytes));
-        let text = plain_text(self.bytes, &value);
-        if entry.is_none() {
-            if text.is_none() {
-                read_value(&mut value, deeper(room, body.at())?, &mut Value::default())?;
-            }
-            if let Some(row) = row {
-                self.count(row, place, key);
-            }
-            return Ok(());
-        }
-        let mut read = Value::Scalar(text.map_or(Scalar::Missing, Scalar::Text));
-        if text.is_none() {
-            read_value(&mut value, deeper(room, body.at())?, &mut read)?;
-        }
-        self.use_attribute(body, room, place, row, key, read, entry)
-    }
-
-    #[inline]
-    fn count(&self, row: &mut Row, place: Place, key: Slice) {
-        row.attributes = row.attributes.saturating_add(1);
-        let reserved = &self.vocabulary.reserved;
-        let name = key.of(self.bytes);
-        if place == Place::Span && name.first() == reserved.first() && !reserved.is_empty() && name.starts_with(reserved) {
-            row.record.marks |= RESERVED;
-        }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn use_attribute(
+    fn attribute(
         &mut self,
-        body: Cursor<'a>,
+        body: Slice,
         room: u32,
         place: Place,
         row: Option<&mut Row>,
-        key: Slice,
-        value: Value,
-        entry: Option<&Entry>,
     ) -> Result<()> {
-        let vocabulary = self.vocabulary;
-        match entry.and_then(|entry| entry.secrecy) {
-            None => {}
-            Some(Secrecy::Whole(key)) => find_whole(self.bytes, body, room, key, &mut self.secrets)?,
-            Some(Secrecy::Query) => find_queries(vocabulary, self.bytes, body, room, &mut self.secrets)?,
-        }
-        let Some(row) = row else { return Ok(()) };
-        self.count(row, place, key);
-        let Some(entry) = entry else { return Ok(()) };
-        let uses = if place == Place::Span { &entry.on_span } else { &entry.on_resource };
-        if uses.is_empty() {
+        let Some((key, value)) = plain(self.bytes, body) else {
+            return self.odd_attribute(body, room, place, row);
+        };
+        // Where no column is fed only secrets matter.
+        let keys = if row.is_some() {
+            &self.vocabulary.keys
+        } else {
+            &self.vocabulary.secret_keys
+        };
+        let entry = keys.find(key.of(self.bytes));
+        let text = plain_text(self.bytes, value);
+        if entry.is_none() && (text.is_some() || is_plain_int(self.bytes, value)) {
+            if let Some(row) = row {
+                count(self.vocabulary, self.bytes, place, key, row);
+            }
             return Ok(());
         }
-        let mut source = Source { vocabulary, bytes: self.bytes, made: &mut self.made, body, value: &value };
+        let attribute = Attribute {
+            body,
+            room,
+            place,
+            key,
+        };
+        match text {
+            Some(text) => self.text_attribute(&attribute, row, text, entry),
+            None => self.read_attribute(&attribute, row, value, entry),
+        }
+    }
+
+    fn text_attribute(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        text: Slice,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
+        if entry.is_some_and(|entry| entry.secrecy == Some(Secrecy::Query)) {
+            in_query(self.vocabulary, self.bytes, text, &mut self.secrets);
+        } else {
+            self.note_secrets(attribute, entry)?;
+        }
+        self.feed(attribute, row, Value::Scalar(Scalar::Text(text)), entry);
+        Ok(())
+    }
+
+    fn read_attribute(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        value: Slice,
+        entry: Option<&Entry>,
+    ) -> Result<()> {
+        let mut read = Value::default();
+        read_value(
+            &mut Cursor::over(self.bytes, value),
+            deeper(attribute.room, value.at as usize)?,
+            &mut read,
+        )?;
+        self.note_secrets(attribute, entry)?;
+        self.feed(attribute, row, read, entry);
+        Ok(())
+    }
+
+    /// One whose fields are overlong, in another order, doubled or followed by unknown ones.
+    #[cold]
+    fn odd_attribute(
+        &mut self,
+        body: Slice,
+        room: u32,
+        place: Place,
+        row: Option<&mut Row>,
+    ) -> Result<()> {
+        let (key, value) = read_key_value(&mut Cursor::over(self.bytes, body), room)?;
+        let entry = self.vocabulary.keys.find(key.of(self.bytes));
+        let attribute = Attribute {
+            body,
+            room,
+            place,
+            key,
+        };
+        self.note_secrets(&attribute, entry)?;
+        self.feed(&attribute, row, value, entry);
+        Ok(())
+    }
+
+    fn note_secrets(&mut self, attribute: &Attribute, entry: Option<&Entry>) -> Result<()> {
+        let Some(secrecy) = entry.and_then(|entry| entry.secrecy) else {
+            return Ok(());
+        };
+        let body = Cursor::over(self.bytes, attribute.body);
+        match secrecy {
+            Secrecy::Whole(key) => {
+                find_whole(self.bytes, body, attribute.room, key, &mut self.secrets)
+            }
+            Secrecy::Query => find_queries(
+                self.vocabulary,
+                self.bytes,
+                body,
+                attribute.room,
+                &mut self.secrets,
+            ),
+        }
+    }
+
+    #[inline]
+    fn feed(
+        &mut self,
+        attribute: &Attribute,
+        row: Option<&mut Row>,
+        value: Value,
+        entry: Option<&Entry>,
+    ) {
+        let Some(row) = row else { return };
+        count(
+            self.vocabulary,
+            self.bytes,
+            attribute.place,
+            attribute.key,
+            row,
+        );
+        let Some(entry) = entry else { return };
+        let uses = if attribute.place == Place::Span {
+            &entry.on_span
+        } else {
+            &entry.on_resource
+        };
+        let mut source = Source {
+            vocabulary: self.vocabulary,
+            bytes: self.bytes,
+            made: &mut self.made,
+            body: attribute.body,
+            value: &value,
+        };
         for wanted in uses {
             row.offer(wanted, &mut source);
         }
-        Ok(())
+    }
+}
+
+/// An attribute whose value is being read.
+struct Attribute {
+    /// The KeyValue's body.
+    body: Slice,
+    room: u32,
+    place: Place,
+    key: Slice,
+}
+
+/// Counts an attribute of a row, and marks the row if it is one of our own.
+#[inline]
+fn count(vocabulary: &Vocabulary, bytes: &[u8], place: Place, key: Slice, row: &mut Row) {
+    row.attributes = row.attributes.saturating_add(1);
+    let reserved = &vocabulary.reserved;
+    let name = key.of(bytes);
+    if place == Place::Span
+        && !reserved.is_empty()
+        && name.first() == reserved.first()
+        && name.starts_with(reserved)
+    {
+        row.record.marks |= RESERVED;
     }
 }
 
@@ -334,7 +520,10 @@ fn id<const N: usize>(bytes: &[u8], slice: Slice) -> [u8; N] {
 /// `GET /orders/{id}` to `/orders/{id}`.
 fn route_in_name(bytes: &[u8], name: Slice) -> Slice {
     let content = name.of(bytes);
-    let method = content.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let method = content
+        .iter()
+        .take_while(|byte| byte.is_ascii_uppercase())
+        .count();
     match content.get(method..) {
         Some([b' ', _, ..]) if method > 0 => Slice::new(name.at as usize + method + 1, name.end()),
         _ => Slice::default(),

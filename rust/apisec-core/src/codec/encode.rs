@@ -75,7 +75,11 @@ impl Splice {
         let mut grown = 0i64;
         for old in replaced(bytes, record, attributes) {
             grown -= i64::from(old.len);
-            self.patches.push(Patch { at: old.at as usize, end: old.end(), written: 0..0 });
+            self.patches.push(Patch {
+                at: old.at as usize,
+                end: old.end(),
+                written: 0..0,
+            });
         }
         let start = self.written.len();
         for (key, value) in attributes {
@@ -83,7 +87,11 @@ impl Splice {
         }
         grown += (self.written.len() - start) as i64;
         let end = record.end_at as usize;
-        self.patches.push(Patch { at: end, end, written: start..self.written.len() });
+        self.patches.push(Patch {
+            at: end,
+            end,
+            written: start..self.written.len(),
+        });
         grown += self.patch_length(bytes, prefix, grown);
         if let Some(scope) = &mut self.scope {
             scope.grown += grown;
@@ -92,19 +100,35 @@ impl Splice {
 
     /// Opens the row's ScopeSpans and ResourceSpans, unless they are open.
     fn open(&mut self, bytes: &[u8], record: &Record) {
-        if self.scope.as_ref().is_some_and(|scope| scope.prefix != record.scope_prefix) {
+        if self
+            .scope
+            .as_ref()
+            .is_some_and(|scope| scope.prefix != record.scope_prefix)
+        {
             self.close_scope(bytes);
         }
-        if self.resource.as_ref().is_some_and(|resource| resource.prefix != record.resource_prefix) {
+        if self
+            .resource
+            .as_ref()
+            .is_some_and(|resource| resource.prefix != record.resource_prefix)
+        {
             self.close(bytes);
         }
         if self.resource.is_none() {
             let patch = self.reserve(record.resource_prefix as usize);
-            self.resource = Some(Ancestor { prefix: record.resource_prefix, patch, grown: 0 });
+            self.resource = Some(Ancestor {
+                prefix: record.resource_prefix,
+                patch,
+                grown: 0,
+            });
         }
         if self.scope.is_none() {
             let patch = self.reserve(record.scope_prefix as usize);
-            self.scope = Some(Ancestor { prefix: record.scope_prefix, patch, grown: 0 });
+            self.scope = Some(Ancestor {
+                prefix: record.scope_prefix,
+                patch,
+                grown: 0,
+            });
         }
     }
 
@@ -126,17 +150,25 @@ impl Splice {
 
     /// A patch of a length prefix that is filled in later, to keep the patches in order.
     fn reserve(&mut self, at: usize) -> usize {
-        self.patches.push(Patch { at, end: at, written: 0..0 });
+        self.patches.push(Patch {
+            at,
+            end: at,
+            written: 0..0,
+        });
         self.patches.len() - 1
     }
 
     /// Writes the length of a message that has grown, at least as wide as it was. Answers by how much the prefix grew.
     fn patch_length(&mut self, bytes: &[u8], patch: usize, grown: i64) -> i64 {
-        let Some(patch) = self.patches.get_mut(patch) else { return 0 };
+        let Some(patch) = self.patches.get_mut(patch) else {
+            return 0;
+        };
         let rest = Slice::new(patch.at, bytes.len());
         let mut cursor = Cursor::over(bytes, rest);
         // Decoding has read this very length; a failure cannot happen and would leave the prefix alone.
-        let Ok(length) = cursor.varint() else { return 0 };
+        let Ok(length) = cursor.varint() else {
+            return 0;
+        };
         let width = cursor.at() - patch.at;
         let length = length.wrapping_add_signed(grown);
         let start = self.written.len();
@@ -150,7 +182,11 @@ impl Splice {
         let mut out = Vec::with_capacity(bytes.len() + self.written.len());
         let mut secrets = secrets.iter().peekable();
         let mut at = 0;
-        let last = Patch { at: bytes.len(), end: bytes.len(), written: 0..0 };
+        let last = Patch {
+            at: bytes.len(),
+            end: bytes.len(),
+            written: 0..0,
+        };
         for patch in self.patches.iter().chain([&last]) {
             let base = out.len();
             out.extend_from_slice(bytes.get(at..patch.at).unwrap_or_default());
@@ -171,18 +207,29 @@ impl Splice {
 /// The attribute fields of a span, tags included, whose keys are written anew.
 fn replaced(bytes: &[u8], record: &Record, attributes: &[(String, Annotation)]) -> Vec<Slice> {
     let mut found = Vec::new();
-    let mut cursor = Cursor::over(bytes, Slice::new(record.at as usize, record.end_at as usize));
+    let mut cursor = Cursor::over(
+        bytes,
+        Slice::new(record.at as usize, record.end_at as usize),
+    );
     let _ = find_replaced(&mut cursor, bytes, attributes, &mut found);
     found
 }
 
-fn find_replaced(cursor: &mut Cursor<'_>, bytes: &[u8], attributes: &[(String, Annotation)], found: &mut Vec<Slice>) -> Result<()> {
+fn find_replaced(
+    cursor: &mut Cursor<'_>,
+    bytes: &[u8],
+    attributes: &[(String, Annotation)],
+    found: &mut Vec<Slice>,
+) -> Result<()> {
     while !cursor.is_empty() {
         let start = cursor.at();
         match cursor.tag()? {
             tags::ATTRIBUTES => {
                 let key = key_of(cursor.message()?)?;
-                if attributes.iter().any(|(name, _)| name.as_bytes() == key.of(bytes)) {
+                if attributes
+                    .iter()
+                    .any(|(name, _)| name.as_bytes() == key.of(bytes))
+                {
                     found.push(Slice::new(start, cursor.at()));
                 }
             }

@@ -40,7 +40,15 @@ pub struct Member {
 impl Member {
     /// A request without spans.
     pub fn empty() -> Self {
-        Self { bytes: Bytes::new(), spans: 0, over_limits: 0, rows: Vec::new(), secrets: Vec::new(), secret_names: Arc::default(), made: Vec::new() }
+        Self {
+            bytes: Bytes::new(),
+            spans: 0,
+            over_limits: 0,
+            rows: Vec::new(),
+            secrets: Vec::new(),
+            secret_names: Arc::default(),
+            made: Vec::new(),
+        }
     }
 
     /// The bytes of a text column's slice. Always ask here: some texts do not lie in `bytes`.

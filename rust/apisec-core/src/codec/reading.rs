@@ -9,7 +9,10 @@ fn find(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
 /// Where the authority of an absolute URL begins: behind the first `://` that precedes path, query and fragment.
 fn authority(content: &[u8]) -> Option<usize> {
     let colon = find(content, |byte| matches!(byte, b':' | b'/' | b'?' | b'#'))?;
-    content.get(colon..)?.starts_with(b"://").then_some(colon + 3)
+    content
+        .get(colon..)?
+        .starts_with(b"://")
+        .then_some(colon + 3)
 }
 
 /// `/a?b#c` or `http://h/a?b#c` to `/a`.
@@ -17,7 +20,9 @@ pub(crate) fn path(content: &[u8]) -> Range<usize> {
     let end = find(content, |byte| matches!(byte, b'?' | b'#')).unwrap_or(content.len());
     let head = content.get(..end).unwrap_or_default();
     let start = match authority(content) {
-        Some(start) => start + find(head.get(start..).unwrap_or_default(), |byte| byte == b'/').unwrap_or(end),
+        Some(start) => {
+            start + find(head.get(start..).unwrap_or_default(), |byte| byte == b'/').unwrap_or(end)
+        }
         None => 0,
     };
     start.min(end)..end
@@ -32,10 +37,16 @@ pub(crate) fn query(content: &[u8]) -> Range<usize> {
 
 /// `http://u@h:1/a` to `h`.
 pub(crate) fn url_host(content: &[u8]) -> Range<usize> {
-    let Some(start) = authority(content) else { return 0..0 };
+    let Some(start) = authority(content) else {
+        return 0..0;
+    };
     let rest = content.get(start..).unwrap_or_default();
     let end = start + find(rest, |byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-    let user = content.get(start..end).unwrap_or_default().iter().rposition(|&byte| byte == b'@');
+    let user = content
+        .get(start..end)
+        .unwrap_or_default()
+        .iter()
+        .rposition(|&byte| byte == b'@');
     let start = user.map_or(start, |at| start + at + 1);
     let host = host(content.get(start..end).unwrap_or_default());
     start + host.start..start + host.end
@@ -112,10 +123,14 @@ const GRPC_NAMES: [&str; 17] = [
 
 /// The HTTP status of a gRPC status by name or number in a text.
 pub(crate) fn grpc_text(text: &[u8]) -> Option<f64> {
-    let named = GRPC_NAMES.iter().position(|name| name.as_bytes().eq_ignore_ascii_case(text));
+    let named = GRPC_NAMES
+        .iter()
+        .position(|name| name.as_bytes().eq_ignore_ascii_case(text));
     match named {
         Some(code) => grpc_code(code as i64),
-        None => number(text).filter(|code| code.fract() == 0.0).and_then(|code| grpc_code(code as i64)),
+        None => number(text)
+            .filter(|code| code.fract() == 0.0)
+            .and_then(|code| grpc_code(code as i64)),
     }
 }
 

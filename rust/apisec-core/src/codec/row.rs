@@ -22,7 +22,11 @@ pub(crate) struct Row {
 
 impl Default for Row {
     fn default() -> Self {
-        Self { record: Record::default(), attributes: 0, ranks: [UNSET; COLUMNS] }
+        Self {
+            record: Record::default(),
+            attributes: 0,
+            ranks: [UNSET; COLUMNS],
+        }
     }
 }
 
@@ -32,7 +36,7 @@ pub(crate) struct Source<'a, 'b> {
     pub bytes: &'a [u8],
     pub made: &'b mut Vec<u8>,
     /// The KeyValue's body.
-    pub body: Cursor<'a>,
+    pub body: Slice,
     pub value: &'b Value,
 }
 
@@ -40,13 +44,19 @@ impl Row {
     /// Gives an attribute to a column that it feeds.
     #[inline]
     pub fn offer(&mut self, wanted: &Use, source: &mut Source<'_, '_>) {
-        let Some(rank) = self.ranks.get_mut(wanted.column.index()) else { return };
+        let Some(rank) = self.ranks.get_mut(wanted.column.index()) else {
+            return;
+        };
         if *rank <= wanted.rank {
             return;
         }
         let taken = match wanted.column {
-            Column::Text(column) => source.read_text(wanted.reading).map(|slice| *self.record.text_mut(column) = slice),
-            Column::Number(column) => source.read_number(wanted.reading).map(|value| *number_mut(&mut self.record, column) = value),
+            Column::Text(column) => source
+                .read_text(wanted.reading)
+                .map(|slice| *self.record.text_mut(column) = slice),
+            Column::Number(column) => source
+                .read_number(wanted.reading)
+                .map(|value| *number_mut(&mut self.record, column) = value),
             Column::Mark(mark) => source.value.is_set().then(|| self.record.marks |= mark),
         };
         if taken.is_some() {
@@ -80,7 +90,10 @@ impl Row {
     /// Whether it has more or longer attributes than is analysed.
     pub fn is_over(&self, vocabulary: &Vocabulary) -> bool {
         let limits = vocabulary.limits;
-        self.attributes > limits.attributes || Text::ALL.iter().any(|&column| self.record.text(column).len > limits.text)
+        self.attributes > limits.attributes
+            || Text::ALL
+                .iter()
+                .any(|&column| self.record.text(column).len > limits.text)
     }
 }
 
@@ -98,11 +111,16 @@ impl Source<'_, '_> {
     fn read_text(&mut self, reading: Reading) -> Option<Slice> {
         let whole = match (reading, *self.value) {
             (Reading::Constant(slice), value) => {
-                return value.is_set().then(|| Slice { at: slice.at + self.bytes.len() as u32, ..slice });
+                return value.is_set().then(|| Slice {
+                    at: slice.at + self.bytes.len() as u32,
+                    ..slice
+                });
             }
             (Reading::Joined, Value::List { count: 2.., .. }) => self.joined(),
             (Reading::Last, Value::List { last, .. }) => self.scalar_text(last)?,
-            (Reading::First | Reading::Joined, Value::List { first, .. }) => self.scalar_text(first)?,
+            (Reading::First | Reading::Joined, Value::List { first, .. }) => {
+                self.scalar_text(first)?
+            }
             (_, Value::List { .. }) => return None,
             (_, Value::Scalar(scalar)) => self.scalar_text(scalar)?,
         };
@@ -117,7 +135,9 @@ impl Source<'_, '_> {
         };
         let at = whole.at as usize;
         let slice = Slice::new(at + range.start, at + range.end);
-        let missing = self.vocabulary.is_missing(content.get(range).unwrap_or_default());
+        let missing = self
+            .vocabulary
+            .is_missing(content.get(range).unwrap_or_default());
         (!missing).then_some(slice)
     }
 
@@ -167,7 +187,7 @@ impl Source<'_, '_> {
     fn joined(&mut self) -> Slice {
         let mut texts = Vec::new();
         // The body was read before: what fails here cannot.
-        let _ = list_texts(self.body, &mut texts);
+        let _ = list_texts(Cursor::over(self.bytes, self.body), &mut texts);
         let start = self.made.len();
         let most = start + self.vocabulary.limits.text as usize + 1;
         for slice in texts {
@@ -193,7 +213,15 @@ fn list_texts(mut body: Cursor<'_>, texts: &mut Vec<Slice>) -> Result<()> {
                     match value.tag()? {
                         tags::ARRAY => elements(value.message()?, texts)?,
                         tag => {
-                            let known = [tags::STRING, tags::BOOL, tags::INT, tags::DOUBLE, tags::MAP, tags::BYTES, tags::INDEX];
+                            let known = [
+                                tags::STRING,
+                                tags::BOOL,
+                                tags::INT,
+                                tags::DOUBLE,
+                                tags::MAP,
+                                tags::BYTES,
+                                tags::INDEX,
+                            ];
                             if known.contains(&tag) {
                                 texts.clear();
                             }
@@ -233,7 +261,11 @@ pub(crate) struct Memo<'a> {
 
 impl<'a> Memo<'a> {
     pub fn new(bytes: &'a [u8], hasher: &'a Hasher) -> Self {
-        Self { bytes, hasher, slots: [(Slice::default(), 0); 64] }
+        Self {
+            bytes,
+            hasher,
+            slots: [(Slice::default(), 0); 64],
+        }
     }
 
     /// The id of a text; 0 when it is empty.
@@ -243,7 +275,9 @@ impl<'a> Memo<'a> {
             return 0;
         }
         let content = text(self.bytes, made, slice);
-        let Some(slot) = self.slots.get_mut(keys::hash(content) as usize & 63) else { return self.hasher.text(content) };
+        let Some(slot) = self.slots.get_mut((keys::hash(content) >> 58) as usize) else {
+            return self.hasher.text(content);
+        };
         if slot.0 != slice && text(self.bytes, made, slot.0) != content {
             *slot = (slice, self.hasher.text(content));
         }

@@ -18,25 +18,48 @@ pub(crate) enum Secrecy {
 
 /// Adds the secrets of one attribute, whose KeyValue body the cursor is on.
 #[cold]
-pub(crate) fn find_whole(bytes: &[u8], mut body: Cursor<'_>, room: u32, key: u16, secrets: &mut Vec<Secret>) -> Result<()> {
+pub(crate) fn find_whole(
+    bytes: &[u8],
+    mut body: Cursor<'_>,
+    room: u32,
+    key: u16,
+    secrets: &mut Vec<Secret>,
+) -> Result<()> {
     visit_key_value(&mut body, room, &mut |text| add(bytes, text, key, secrets))
 }
 
 /// Adds the secret query parameters of one attribute.
-pub(crate) fn find_queries(vocabulary: &Vocabulary, bytes: &[u8], mut body: Cursor<'_>, room: u32, secrets: &mut Vec<Secret>) -> Result<()> {
-    visit_key_value(&mut body, room, &mut |text| in_query(vocabulary, bytes, text, secrets))
+pub(crate) fn find_queries(
+    vocabulary: &Vocabulary,
+    bytes: &[u8],
+    mut body: Cursor<'_>,
+    room: u32,
+    secrets: &mut Vec<Secret>,
+) -> Result<()> {
+    visit_key_value(&mut body, room, &mut |text| {
+        in_query(vocabulary, bytes, text, secrets)
+    })
 }
 
 /// Values overwritten before are left out, so that a request already clean passes as the bytes that came.
 fn add(bytes: &[u8], text: Slice, key: u16, secrets: &mut Vec<Secret>) {
     if text.of(bytes).iter().any(|&byte| byte != b'*') {
-        secrets.push(Secret { at: text.at, len: text.len, key });
+        secrets.push(Secret {
+            at: text.at,
+            len: text.len,
+            key,
+        });
     }
 }
 
 /// Looks for `name=value` behind any of `?&;#` and at the start, in a query, a target, a URL or a fragment alike.
 /// A secret value goes on to the next `&` or `#`: what a lenient server takes as part of it goes with it.
-pub(crate) fn in_query(vocabulary: &Vocabulary, bytes: &[u8], text: Slice, secrets: &mut Vec<Secret>) {
+pub(crate) fn in_query(
+    vocabulary: &Vocabulary,
+    bytes: &[u8],
+    text: Slice,
+    secrets: &mut Vec<Secret>,
+) {
     let content = text.of(bytes);
     if vocabulary.secret_queries.is_empty() || !content.contains(&b'=') {
         return;
@@ -53,7 +76,10 @@ pub(crate) fn in_query(vocabulary: &Vocabulary, bytes: &[u8], text: Slice, secre
             name_at = content.len();
             if let Some(key) = secret_name(vocabulary, name) {
                 let rest = content.get(at..).unwrap_or_default();
-                let len = rest.iter().position(|&byte| matches!(byte, b'&' | b'#')).unwrap_or(rest.len());
+                let len = rest
+                    .iter()
+                    .position(|&byte| matches!(byte, b'&' | b'#'))
+                    .unwrap_or(rest.len());
                 let start = text.at as usize + at;
                 add(bytes, Slice::new(start, start + len), key, secrets);
                 at += len;
@@ -63,15 +89,24 @@ pub(crate) fn in_query(vocabulary: &Vocabulary, bytes: &[u8], text: Slice, secre
 }
 
 /// The number of a secret parameter's name, in any case and percent-encoding.
+#[inline]
 fn secret_name(vocabulary: &Vocabulary, name: &[u8]) -> Option<u16> {
+    if vocabulary.query_lengths >> name.len().min(63) & 1 == 0 && !name.contains(&b'%') {
+        return None;
+    }
     let known = vocabulary.secret_queries.iter();
-    known.filter(|(secret, _)| name.len() >= secret.len()).find(|(secret, _)| same_name(name, secret)).map(|&(_, key)| key)
+    known
+        .filter(|(secret, _)| name.len() >= secret.len())
+        .find(|(secret, _)| same_name(name, secret))
+        .map(|&(_, key)| key)
 }
 
 fn same_name(name: &[u8], secret: &[u8]) -> bool {
     let mut at = 0;
     for &wanted in secret {
-        let Some((byte, width)) = decoded(name.get(at..).unwrap_or_default()) else { return false };
+        let Some((byte, width)) = decoded(name.get(at..).unwrap_or_default()) else {
+            return false;
+        };
         if byte.to_ascii_lowercase() != wanted {
             return false;
         }

@@ -26,15 +26,26 @@ pub fn split(request: &Bytes, max_spans: u32, max_bytes: usize) -> Result<Vec<(B
     if request.len() > i32::MAX as usize {
         return Err(Error::new(0, What::Size(request.len())));
     }
-    let mut plan = Plan { max_spans: max_spans.max(1), max_bytes, parts: Vec::new(), part: Part::default() };
+    let mut plan = Plan {
+        max_spans: max_spans.max(1),
+        max_bytes,
+        parts: Vec::new(),
+        part: Part::default(),
+    };
     plan.part.rest = others(Cursor::new(request), tags::RESOURCE_SPANS)?;
     plan.part.bytes = total(&plan.part.rest);
-    for_each(Cursor::new(request), tags::RESOURCE_SPANS, |_, body| plan.resource(body))?;
+    for_each(Cursor::new(request), tags::RESOURCE_SPANS, |_, body| {
+        plan.resource(body)
+    })?;
     let Plan { parts, part, .. } = plan;
     if parts.is_empty() {
         return Ok(vec![(request.clone(), part.spans)]);
     }
-    Ok(parts.iter().chain([&part]).map(|part| (part.write(request), part.spans)).collect())
+    Ok(parts
+        .iter()
+        .chain([&part])
+        .map(|part| (part.write(request), part.spans))
+        .collect())
 }
 
 /// Stretches of a message that are not fields of the tag `repeated`.
@@ -54,7 +65,11 @@ fn others(mut cursor: Cursor<'_>, repeated: u32) -> Result<Vec<Slice>> {
 }
 
 /// Calls `each` with every field of the tag `repeated`: where it begins, tag included, and its body.
-fn for_each<'a>(mut cursor: Cursor<'a>, repeated: u32, mut each: impl FnMut(usize, Cursor<'a>) -> Result<()>) -> Result<()> {
+fn for_each<'a>(
+    mut cursor: Cursor<'a>,
+    repeated: u32,
+    mut each: impl FnMut(usize, Cursor<'a>) -> Result<()>,
+) -> Result<()> {
     while !cursor.is_empty() {
         let start = cursor.at();
         match cursor.tag()? {
@@ -79,7 +94,12 @@ struct Envelope {
 impl Envelope {
     fn new(others: Vec<Slice>) -> Self {
         let size = 6 + others.iter().map(|slice| slice.len as usize).sum::<usize>();
-        Self { others: others.into(), size, open: false, seen: false }
+        Self {
+            others: others.into(),
+            size,
+            open: false,
+            seen: false,
+        }
     }
 }
 
@@ -125,13 +145,24 @@ impl Plan {
 
     /// Ends the part in hand when one span more would not fit.
     fn make_room(&mut self, resource: &mut Envelope, scope: &mut Envelope, span: usize) {
-        let sum = |count: fn(&Envelope) -> bool| [&*resource, &*scope].iter().filter(|it| count(it)).map(|it| it.size).sum::<usize>();
+        let sum = |count: fn(&Envelope) -> bool| {
+            [&*resource, &*scope]
+                .iter()
+                .filter(|it| count(it))
+                .map(|it| it.size)
+                .sum::<usize>()
+        };
         let (needed, repeated) = (span + sum(|it| !it.open), sum(|it| it.seen));
         let over_spans = self.part.spans >= self.max_spans;
         let over_bytes = self.part.bytes + needed > self.max_bytes;
         // What is repeated stays below half of what is sent, or a hostile request would be multiplied.
-        let worth = over_spans || repeated <= self.max_bytes / 2 || self.part.fresh >= self.max_bytes / 2;
-        if self.part.resources.is_empty() || !(over_spans || over_bytes) || repeated > self.max_bytes || !worth {
+        let worth =
+            over_spans || repeated <= self.max_bytes / 2 || self.part.fresh >= self.max_bytes / 2;
+        if self.part.resources.is_empty()
+            || !(over_spans || over_bytes)
+            || repeated > self.max_bytes
+            || !worth
+        {
             return;
         }
         self.parts.push(std::mem::take(&mut self.part));
@@ -141,12 +172,18 @@ impl Plan {
 
     fn open(&mut self, resource: &mut Envelope, scope: &mut Envelope) {
         if self.begin(resource) {
-            self.part.resources.push(Group { others: resource.others.clone(), inside: Vec::new() });
+            self.part.resources.push(Group {
+                others: resource.others.clone(),
+                inside: Vec::new(),
+            });
         }
         if self.begin(scope)
             && let Some(group) = self.part.resources.last_mut()
         {
-            group.inside.push(Group { others: scope.others.clone(), inside: Vec::new() });
+            group.inside.push(Group {
+                others: scope.others.clone(),
+                inside: Vec::new(),
+            });
         }
     }
 
@@ -165,7 +202,12 @@ impl Plan {
         self.part.spans += 1;
         self.part.bytes += span.len as usize;
         self.part.fresh += span.len as usize;
-        if let Some(scope) = self.part.resources.last_mut().and_then(|group| group.inside.last_mut()) {
+        if let Some(scope) = self
+            .part
+            .resources
+            .last_mut()
+            .and_then(|group| group.inside.last_mut())
+        {
             scope.inside.push(span);
         }
     }
@@ -176,7 +218,9 @@ impl Part {
         let mut out = Vec::with_capacity(self.bytes);
         copy(request, &self.rest, &mut out);
         for resource in &self.resources {
-            put_message(&mut out, tags::RESOURCE_SPANS, resource.size(), |out| resource.write(request, out));
+            put_message(&mut out, tags::RESOURCE_SPANS, resource.size(), |out| {
+                resource.write(request, out)
+            });
         }
         out.into()
     }
@@ -185,7 +229,10 @@ impl Part {
 impl Resource {
     fn size(&self) -> usize {
         let scopes = self.inside.iter().map(Scope::size);
-        total(&self.others) + scopes.map(|size| 1 + varint_width(size as u64) + size).sum::<usize>()
+        total(&self.others)
+            + scopes
+                .map(|size| 1 + varint_width(size as u64) + size)
+                .sum::<usize>()
     }
 
     fn write(&self, request: &[u8], out: &mut Vec<u8>) {
@@ -210,7 +257,9 @@ fn total(slices: &[Slice]) -> usize {
 }
 
 fn copy(request: &[u8], slices: &[Slice], out: &mut Vec<u8>) {
-    slices.iter().for_each(|slice| out.extend_from_slice(slice.of(request)));
+    slices
+        .iter()
+        .for_each(|slice| out.extend_from_slice(slice.of(request)));
 }
 
 fn put_message(out: &mut Vec<u8>, tag: u32, size: usize, write: impl FnOnce(&mut Vec<u8>)) {

@@ -21,7 +21,11 @@ pub(crate) enum Scalar {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value {
     Scalar(Scalar),
-    List { first: Scalar, last: Scalar, count: u32 },
+    List {
+        first: Scalar,
+        last: Scalar,
+        count: u32,
+    },
 }
 
 impl Default for Value {
@@ -86,13 +90,21 @@ pub(crate) fn read_value(cursor: &mut Cursor<'_>, room: u32, value: &mut Value) 
 
 fn read_list(cursor: &mut Cursor<'_>, room: u32, value: &mut Value) -> Result<()> {
     if !matches!(value, Value::List { .. }) {
-        *value = Value::List { first: Scalar::Missing, last: Scalar::Missing, count: 0 };
+        *value = Value::List {
+            first: Scalar::Missing,
+            last: Scalar::Missing,
+            count: 0,
+        };
     }
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::VALUES => {
                 let mut element = Value::default();
-                read_value(&mut cursor.message()?, deeper(room, cursor.at())?, &mut element)?;
+                read_value(
+                    &mut cursor.message()?,
+                    deeper(room, cursor.at())?,
+                    &mut element,
+                )?;
                 value.append(element.scalar());
             }
             tag => cursor.skip(tag, room)?,
@@ -115,32 +127,56 @@ fn walk_map(cursor: &mut Cursor<'_>, room: u32) -> Result<()> {
 
 /// The key and the value's body of a `KeyValue` written as all SDKs write it: key, value, nothing else.
 #[inline]
-pub(crate) fn plain<'a>(bytes: &'a [u8], body: &Cursor<'a>) -> Option<(Slice, Cursor<'a>)> {
-    let content = bytes.get(body.at()..body.end())?;
-    let (&[tag, len], rest) = content.split_first_chunk::<2>()?;
-    if u32::from(tag) != tags::KEY || len >= 0x80 {
+pub(crate) fn plain(bytes: &[u8], body: Slice) -> Option<(Slice, Slice)> {
+    let content = body.of(bytes);
+    let (&[tag, key_len], rest) = content.split_first_chunk::<2>()?;
+    if u32::from(tag) != tags::KEY || key_len >= 0x80 {
         return None;
     }
-    let &[tag, value_len] = rest.get(len as usize..)?.first_chunk::<2>()?;
-    let key_at = body.at() + 2;
-    let mut value = Cursor::over(bytes, Slice::new(key_at + len as usize + 1, body.end()));
+    let rest = rest.get(key_len as usize..)?;
+    let &[tag, value_len] = rest.first_chunk::<2>()?;
     if u32::from(tag) != tags::VALUE {
         return None;
     }
-    if value_len >= 0x80 || key_at + len as usize + 2 + value_len as usize != body.end() {
-        let message = value.message().ok()?;
-        return value.is_empty().then_some((Slice::new(key_at, key_at + len as usize), message));
+    let key = Slice {
+        at: body.at + 2,
+        len: u32::from(key_len),
+    };
+    if value_len < 0x80 && rest.len() == 2 + value_len as usize {
+        return Some((
+            key,
+            Slice {
+                at: key.at + key.len + 2,
+                len: u32::from(value_len),
+            },
+        ));
     }
-    let value = Cursor::over(bytes, Slice::new(body.end() - value_len as usize, body.end()));
-    Some((Slice::new(key_at, key_at + len as usize), value))
+    let mut cursor = Cursor::over(bytes, Slice::new(key.end() + 1, body.end()));
+    let value = cursor.slice().ok()?;
+    cursor.is_empty().then_some((key, value))
 }
 
 /// The text of an `AnyValue` that is one text and nothing else.
 #[inline]
-pub(crate) fn plain_text(bytes: &[u8], value: &Cursor<'_>) -> Option<Slice> {
-    let &[tag, len] = bytes.get(value.at()..value.end())?.first_chunk::<2>()?;
-    let sound = u32::from(tag) == tags::STRING && len < 0x80 && value.at() + 2 + len as usize == value.end();
-    sound.then(|| Slice::new(value.at() + 2, value.end()))
+pub(crate) fn plain_text(bytes: &[u8], value: Slice) -> Option<Slice> {
+    let (&[tag, len], rest) = value.of(bytes).split_first_chunk::<2>()?;
+    let sound = u32::from(tag) == tags::STRING && len < 0x80 && rest.len() == len as usize;
+    sound.then_some(Slice {
+        at: value.at + 2,
+        len: u32::from(len),
+    })
+}
+
+/// Whether an `AnyValue` is one short integer or truth value and nothing else.
+#[inline]
+pub(crate) fn is_plain_int(bytes: &[u8], value: Slice) -> bool {
+    match *value.of(bytes) {
+        [tag, int] => int < 0x80 && matches!(u32::from(tag), tags::INT | tags::BOOL),
+        [tag, high, int] => {
+            high >= 0x80 && int < 0x80 && matches!(u32::from(tag), tags::INT | tags::BOOL)
+        }
+        _ => false,
+    }
 }
 
 /// Reads a `KeyValue`, whichever of its fields comes first.
@@ -151,7 +187,11 @@ pub(crate) fn read_key_value(cursor: &mut Cursor<'_>, room: u32) -> Result<(Slic
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::KEY => key = cursor.slice()?,
-            tags::VALUE => read_value(&mut cursor.message()?, deeper(room, cursor.at())?, &mut value)?,
+            tags::VALUE => read_value(
+                &mut cursor.message()?,
+                deeper(room, cursor.at())?,
+                &mut value,
+            )?,
             tag => cursor.skip(tag, room)?,
         }
     }
@@ -159,7 +199,11 @@ pub(crate) fn read_key_value(cursor: &mut Cursor<'_>, room: u32) -> Result<(Slic
 }
 
 /// Calls `visit` with every text and bytes value below an `AnyValue` body already found sound, nested ones too.
-pub(crate) fn visit_texts(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
+pub(crate) fn visit_texts(
+    cursor: &mut Cursor<'_>,
+    room: u32,
+    visit: &mut dyn FnMut(Slice),
+) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::STRING | tags::BYTES => visit(cursor.slice()?),
@@ -184,7 +228,9 @@ fn visit_list(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) 
 fn visit_map(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
-            tags::VALUES => visit_key_value(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?,
+            tags::VALUES => {
+                visit_key_value(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?
+            }
             tag => cursor.skip(tag, room)?,
         }
     }
@@ -192,7 +238,11 @@ fn visit_map(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -
 }
 
 /// As [`visit_texts`], for the values of a `KeyValue` body; also those that a later value replaces.
-pub(crate) fn visit_key_value(cursor: &mut Cursor<'_>, room: u32, visit: &mut dyn FnMut(Slice)) -> Result<()> {
+pub(crate) fn visit_key_value(
+    cursor: &mut Cursor<'_>,
+    room: u32,
+    visit: &mut dyn FnMut(Slice),
+) -> Result<()> {
     while !cursor.is_empty() {
         match cursor.tag()? {
             tags::VALUE => visit_texts(&mut cursor.message()?, deeper(room, cursor.at())?, visit)?,

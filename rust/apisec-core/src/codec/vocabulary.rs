@@ -58,7 +58,11 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attributes: 1024, text: 16384, depth: super::DEPTH }
+        Self {
+            attributes: 1024,
+            text: 16384,
+            depth: super::DEPTH,
+        }
     }
 }
 
@@ -189,7 +193,11 @@ pub struct Vocabulary {
     missing_lengths: u64,
     pub(crate) reserved: Vec<u8>,
     pub(crate) keys: Keys,
+    /// Those that may hold secrets, for attributes that feed no column.
+    pub(crate) secret_keys: Keys,
     pub(crate) secret_queries: Vec<(Vec<u8>, u16)>,
+    /// Bit n: some secret query name has n bytes.
+    pub(crate) query_lengths: u64,
     pub(crate) secret_names: Arc<[String]>,
     pub(crate) constants: Vec<u8>,
     pub(crate) limits: Limits,
@@ -198,7 +206,8 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// Compiles the JSON of the contract; the error is a sentence for whoever wrote it.
     pub fn load(spec: &str) -> std::result::Result<Self, String> {
-        let spec: Spec = serde_json::from_str(spec).map_err(|error| format!("vocabulary: {error}"))?;
+        let spec: Spec =
+            serde_json::from_str(spec).map_err(|error| format!("vocabulary: {error}"))?;
         let mut constants = Vec::new();
         let mut entries: HashMap<Vec<u8>, Entry> = HashMap::new();
         for column in &spec.columns {
@@ -206,26 +215,54 @@ impl Vocabulary {
         }
         let mut names = Vec::new();
         for key in &spec.secret_headers {
-            entries.entry(key.clone().into_bytes()).or_default().secrecy = Some(Secrecy::Whole(name(&mut names, key)?));
+            entries.entry(key.clone().into_bytes()).or_default().secrecy =
+                Some(Secrecy::Whole(name(&mut names, key)?));
         }
         for key in &spec.query_carriers {
-            entries.entry(key.clone().into_bytes()).or_default().secrecy.get_or_insert(Secrecy::Query);
+            entries
+                .entry(key.clone().into_bytes())
+                .or_default()
+                .secrecy
+                .get_or_insert(Secrecy::Query);
         }
         let mut secret_queries = Vec::new();
         for query in &spec.secret_queries {
-            secret_queries.push((query.to_ascii_lowercase().into_bytes(), name(&mut names, query)?));
+            secret_queries.push((
+                query.to_ascii_lowercase().into_bytes(),
+                name(&mut names, query)?,
+            ));
         }
         Ok(Self {
             kinds: spec.kinds,
-            route_scopes: spec.scope_route_names.into_iter().map(String::into_bytes).collect(),
-            missing_lengths: spec.missing.iter().fold(0, |mask, text| mask | 1 << text.len().min(63)),
+            route_scopes: spec
+                .scope_route_names
+                .into_iter()
+                .map(String::into_bytes)
+                .collect(),
+            missing_lengths: spec
+                .missing
+                .iter()
+                .fold(0, |mask, text| mask | 1 << text.len().min(63)),
             missing: spec.missing.into_iter().map(String::into_bytes).collect(),
             reserved: spec.reserved.into_bytes(),
+            secret_keys: Keys::new(
+                entries
+                    .iter()
+                    .filter(|(_, entry)| entry.secrecy.is_some())
+                    .map(|(key, entry)| (key.clone(), entry.clone()))
+                    .collect(),
+            ),
             keys: Keys::new(entries),
+            query_lengths: secret_queries
+                .iter()
+                .fold(0, |mask, (query, _)| mask | 1 << query.len().min(63)),
             secret_queries,
             secret_names: names.into(),
             constants,
-            limits: Limits { depth: spec.limits.depth.min(super::DEPTH), ..spec.limits },
+            limits: Limits {
+                depth: spec.limits.depth.min(super::DEPTH),
+                ..spec.limits
+            },
         })
     }
 
@@ -235,7 +272,8 @@ impl Vocabulary {
         if text.first().is_none_or(|&byte| byte == b'*') && text.iter().all(|&byte| byte == b'*') {
             return true;
         }
-        self.missing_lengths >> text.len().min(63) & 1 == 1 && self.missing.iter().any(|missing| missing == text)
+        self.missing_lengths >> text.len().min(63) & 1 == 1
+            && self.missing.iter().any(|missing| missing == text)
     }
 
     /// Whether spans of this kind are kept as rows.
@@ -246,24 +284,41 @@ impl Vocabulary {
 }
 
 fn name(names: &mut Vec<String>, name: &str) -> std::result::Result<u16, String> {
-    let index = names.iter().position(|known| known == name).unwrap_or_else(|| {
-        names.push(name.to_owned());
-        names.len() - 1
-    });
+    let index = names
+        .iter()
+        .position(|known| known == name)
+        .unwrap_or_else(|| {
+            names.push(name.to_owned());
+            names.len() - 1
+        });
     u16::try_from(index).map_err(|_| "vocabulary: more than 65536 secrets".to_owned())
 }
 
-fn add_column(spec: &ColumnSpec, entries: &mut HashMap<Vec<u8>, Entry>, constants: &mut Vec<u8>) -> std::result::Result<(), String> {
+fn add_column(
+    spec: &ColumnSpec,
+    entries: &mut HashMap<Vec<u8>, Entry>,
+    constants: &mut Vec<u8>,
+) -> std::result::Result<(), String> {
     let name = &spec.column;
     let column = Column::named(name).ok_or_else(|| format!("vocabulary: no column {name}"))?;
     for (rank, source) in spec.sources.iter().enumerate() {
         let rank = u8::try_from(rank).ok().filter(|&rank| rank < u8::MAX);
-        let rank = rank.ok_or_else(|| format!("vocabulary: column {name} has more than 255 sources"))?;
+        let rank =
+            rank.ok_or_else(|| format!("vocabulary: column {name} has more than 255 sources"))?;
         let reading = Reading::named(&source.reading, constants);
-        let reading = reading.ok_or_else(|| format!("vocabulary: column {name}: no reading {}", source.reading))?;
+        let reading = reading
+            .ok_or_else(|| format!("vocabulary: column {name}: no reading {}", source.reading))?;
         let entry = entries.entry(source.key.clone().into_bytes()).or_default();
-        let uses = if source.at == Place::Resource { &mut entry.on_resource } else { &mut entry.on_span };
-        uses.push(Use { column, rank, reading });
+        let uses = if source.at == Place::Resource {
+            &mut entry.on_resource
+        } else {
+            &mut entry.on_span
+        };
+        uses.push(Use {
+            column,
+            rank,
+            reading,
+        });
     }
     Ok(())
 }

@@ -37,7 +37,11 @@ pub enum Question {
 pub fn bin(value: f64) -> u64 {
     const SMALLEST: f64 = 1.0 / 1_048_576.0;
     const LARGEST: f64 = 17_592_186_044_416.0;
-    if value <= 0.0 { 0 } else { value.clamp(SMALLEST, LARGEST).to_bits() >> 49 }
+    if value <= 0.0 {
+        0
+    } else {
+        value.clamp(SMALLEST, LARGEST).to_bits() >> 49
+    }
 }
 
 /// Whether enough teachers are known to judge.
@@ -52,12 +56,19 @@ pub fn learn(cells: &mut [u64], spill: &mut Spill, value: f64, teacher: u64) {
     know(cells, spill, teacher);
     let (wanted, bins) = (bin(value), cells[BINS] as usize);
     let list = spill.list_mut(cells[HANDLE]);
-    let at = list[..2 * bins].chunks_exact(2).take_while(|pair| pair[0] >> 32 < wanted).count();
+    let at = list[..2 * bins]
+        .chunks_exact(2)
+        .take_while(|pair| pair[0] >> 32 < wanted)
+        .count();
     if at < bins && list[2 * at] >> 32 == wanted {
         list[2 * at] += 1;
         list[2 * at + 1] = f64::from_bits(list[2 * at + 1]).max(value).to_bits();
     } else {
-        spill.insert(&mut cells[HANDLE], 2 * at, &[wanted << 32 | 1, value.to_bits()]);
+        spill.insert(
+            &mut cells[HANDLE],
+            2 * at,
+            &[wanted << 32 | 1, value.to_bits()],
+        );
         cells[BINS] += 1;
     }
     cells[SUM] += 1;
@@ -114,7 +125,10 @@ pub fn answer(cells: &[u64], spill: &Spill, question: Question, bin: u64) -> f64
             f64::NAN
         }
         Question::Tail => {
-            let above: u64 = pairs.filter(|pair| pair[0] >> 32 >= bin).map(|pair| pair[0] & 0xFFFF_FFFF).sum();
+            let above: u64 = pairs
+                .filter(|pair| pair[0] >> 32 >= bin)
+                .map(|pair| pair[0] & 0xFFFF_FFFF)
+                .sum();
             (1 + above) as f64 / (1.0 + sum)
         }
     }

@@ -12,7 +12,10 @@ pub struct Draw(pub u64);
 
 impl Draw {
     pub fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
     }
 }
@@ -32,7 +35,14 @@ fn stream(seed: u64) -> Stream {
     let mut draw = Draw(seed);
     let mut time = 1_700_000_000_000_000_000;
     let mut stream = Stream {
-        times: vec![], late: vec![], by: vec![], counted: vec![], asked: vec![true; ROWS], numbers: vec![], logics: vec![], ids: vec![],
+        times: vec![],
+        late: vec![],
+        by: vec![],
+        counted: vec![],
+        asked: vec![true; ROWS],
+        numbers: vec![],
+        logics: vec![],
+        ids: vec![],
     };
     for _ in 0..ROWS {
         time += [0, 1_000, 300_000_000, 2_000_000_000, 9_000_000_000][draw.next(5) as usize];
@@ -40,7 +50,9 @@ fn stream(seed: u64) -> Stream {
         stream.late.push(draw.next(9) == 0);
         stream.by.push(draw.next(5) << 20);
         stream.counted.push([1, 1, 1, 0, -1][draw.next(5) as usize]);
-        stream.numbers.push([f64::NAN, 0.1, 5.0, -2.5, 1e9][draw.next(5) as usize]);
+        stream
+            .numbers
+            .push([f64::NAN, 0.1, 5.0, -2.5, 1e9][draw.next(5) as usize]);
         stream.logics.push([1, -1, 0][draw.next(3) as usize]);
         stream.ids.push(draw.next(12) << 16);
     }
@@ -57,7 +69,12 @@ fn build<K: Tally>() -> K {
 }
 
 fn table<K: Tally>() -> Table {
-    Table::new(K::CELLS, if K::SPILLS { vec![0] } else { vec![] }, 1 << 20, 1 << 50)
+    Table::new(
+        K::CELLS,
+        if K::SPILLS { vec![0] } else { vec![] },
+        1 << 20,
+        1 << 50,
+    )
 }
 
 fn operands<K: Tally>(stream: &Stream, at: usize, to: usize) -> Operands<'_> {
@@ -69,13 +86,34 @@ fn operands<K: Tally>(stream: &Stream, at: usize, to: usize) -> Operands<'_> {
     }
 }
 
-fn step<K: Tally>(kernel: &K, stream: &Stream, at: usize, to: usize, table: &mut Table, out: &mut Vec<u64>) {
+fn step<K: Tally>(
+    kernel: &K,
+    stream: &Stream,
+    at: usize,
+    to: usize,
+    table: &mut Table,
+    out: &mut Vec<u64>,
+) {
     let mut slots = vec![NONE; to - at];
     table.find_all(&stream.by[at..to], &mut slots);
     let mut answers = vec![0.0; to - at];
-    let piece = Piece { row: at as u64, times: &stream.times[at..to], late: &stream.late[at..to] };
-    let (by, counted, asked) = (&stream.by[at..to], &stream.counted[at..to], &stream.asked[at..to]);
-    let call = Call { by, counted, operands: operands::<K>(stream, at, to), asked, cell: 0 };
+    let piece = Piece {
+        row: at as u64,
+        times: &stream.times[at..to],
+        late: &stream.late[at..to],
+    };
+    let (by, counted, asked) = (
+        &stream.by[at..to],
+        &stream.counted[at..to],
+        &stream.asked[at..to],
+    );
+    let call = Call {
+        by,
+        counted,
+        operands: operands::<K>(stream, at, to),
+        asked,
+        cell: 0,
+    };
     run(kernel, &piece, &call, table, &mut slots, &mut answers);
     out.extend(answers.into_iter().map(f64::to_bits));
 }
@@ -128,7 +166,11 @@ pub fn zero_is_fresh<K: Tally>() {
     let (kernel, mut stream) = (build::<K>(), stream(3));
     stream.counted.fill(0);
     for (key, answer) in stream.by.iter().zip(whole(&kernel, &stream)) {
-        assert!(if *key == 0 { f64::from_bits(answer).is_nan() } else { answer == 0 });
+        assert!(if *key == 0 {
+            f64::from_bits(answer).is_nan()
+        } else {
+            answer == 0
+        });
     }
     let table = table::<K>();
     let zero = vec![0; K::CELLS];
@@ -153,10 +195,17 @@ pub fn other_keys<K: Tally>() {
 pub fn masked<K: Tally>() {
     let (kernel, full) = (build::<K>(), stream(13));
     let (mut masked, mut draw) = (stream(13), Draw(5));
-    masked.asked.iter_mut().for_each(|asked| *asked = draw.next(2) == 0);
+    masked
+        .asked
+        .iter_mut()
+        .for_each(|asked| *asked = draw.next(2) == 0);
     let (full_answers, masked_answers) = (whole(&kernel, &full), whole(&kernel, &masked));
     for at in 0..ROWS {
-        let expected = if masked.asked[at] { full_answers[at] } else { f64::NAN.to_bits() };
+        let expected = if masked.asked[at] {
+            full_answers[at]
+        } else {
+            f64::NAN.to_bits()
+        };
         assert_eq!(masked_answers[at], expected);
     }
 }

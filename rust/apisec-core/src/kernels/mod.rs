@@ -37,7 +37,9 @@ impl Settings<'_> {
     pub fn integer(&self, name: &str, least: i64, most: i64) -> Result<i64, String> {
         match self.0.get(name).and_then(Value::as_i64) {
             Some(value) if (least..=most).contains(&value) => Ok(value),
-            _ => Err(format!("setting `{name}` must be a whole number from {least} to {most}")),
+            _ => Err(format!(
+                "setting `{name}` must be a whole number from {least} to {most}"
+            )),
         }
     }
 
@@ -50,7 +52,9 @@ impl Settings<'_> {
             None | Some(Value::Null) => usual,
             Some(value) => value.as_f64(),
         };
-        given.filter(|value| value.is_finite()).ok_or_else(|| format!("setting `{name}` must be a number"))
+        given
+            .filter(|value| value.is_finite())
+            .ok_or_else(|| format!("setting `{name}` must be a number"))
     }
 }
 
@@ -150,7 +154,14 @@ pub struct Call<'a> {
 }
 
 /// Counts and answers a piece, row after row.
-fn run<K: Tally>(kernel: &K, piece: &Piece<'_>, call: &Call<'_>, table: &mut Table, slots: &mut [u32], out: &mut [f64]) {
+fn run<K: Tally>(
+    kernel: &K,
+    piece: &Piece<'_>,
+    call: &Call<'_>,
+    table: &mut Table,
+    slots: &mut [u32],
+    out: &mut [f64],
+) {
     let operands = K::Operand::column(&call.operands);
     let cells = call.cell..call.cell + K::CELLS;
     let mut moment = Moment::default();
@@ -180,11 +191,22 @@ fn run<K: Tally>(kernel: &K, piece: &Piece<'_>, call: &Call<'_>, table: &mut Tab
 
 /// An entry may have been made by an earlier row of the piece, after the slots were looked up.
 #[inline]
-fn answer<K: Tally>(kernel: &K, key: u64, slot: &mut u32, cells: &std::ops::Range<usize>, table: &Table, now: Moment) -> f64 {
+fn answer<K: Tally>(
+    kernel: &K,
+    key: u64,
+    slot: &mut u32,
+    cells: &std::ops::Range<usize>,
+    table: &Table,
+    now: Moment,
+) -> f64 {
     if *slot == NONE && table.has_grown() {
         *slot = table.find(key);
     }
-    if *slot == NONE { 0.0 } else { kernel.answer(&table.cells(*slot)[cells.clone()], table.spill(), now) }
+    if *slot == NONE {
+        0.0
+    } else {
+        kernel.answer(&table.cells(*slot)[cells.clone()], table.spill(), now)
+    }
 }
 
 /// What is published of a kernel.

@@ -21,7 +21,10 @@ impl Moment {
     #[inline]
     #[must_use]
     pub fn at(time: i64) -> Self {
-        Self { time, ..Self::default() }
+        Self {
+            time,
+            ..Self::default()
+        }
     }
 }
 
@@ -35,7 +38,9 @@ impl Window {
     /// A window of `within` ns.
     #[must_use]
     pub fn new(within: i64) -> Self {
-        Self { part: (within / PARTS as i64).max(1) }
+        Self {
+            part: (within / PARTS as i64).max(1),
+        }
     }
 
     /// The moment of a time not before `before`: rows come in order, so the division is seldom needed.
@@ -46,7 +51,11 @@ impl Window {
             return Moment { time, ..before };
         }
         let part = time / self.part;
-        Moment { time, part: part as u64 + 1, until: (part + 1).saturating_mul(self.part) }
+        Moment {
+            time,
+            part: part as u64 + 1,
+            until: (part + 1).saturating_mul(self.part),
+        }
     }
 }
 

@@ -36,20 +36,39 @@ type Checks<T> = Result<T, String>;
 /// Verifies nodes and tables.
 pub fn check(spec: &PlanSpec) -> Result<Checked, Error> {
     if spec.version != VERSION {
-        return Err(Error(format!("plan version {} is not known, {VERSION} is", spec.version)));
+        return Err(Error(format!(
+            "plan version {} is not known, {VERSION} is",
+            spec.version
+        )));
     }
-    if spec.nodes.iter().map(|node| 1 + node.args.len()).sum::<usize>() > LARGEST {
-        return Err(Error(format!("plan: more than {LARGEST} nodes and operands")));
+    if spec
+        .nodes
+        .iter()
+        .map(|node| 1 + node.args.len())
+        .sum::<usize>()
+        > LARGEST
+    {
+        return Err(Error(format!(
+            "plan: more than {LARGEST} nodes and operands"
+        )));
     }
     let mut checked = Checked::default();
     for (at, table) in spec.tables.iter().enumerate() {
         if table.expiry <= 0 {
-            return Err(Error(format!("plan table {at}: the expiry must be positive")));
+            return Err(Error(format!(
+                "plan table {at}: the expiry must be positive"
+            )));
         }
-        checked.shapes.push(Shape { key: IdAt(usize::MAX), cells: 0, handles: Vec::new() });
+        checked.shapes.push(Shape {
+            key: IdAt(usize::MAX),
+            cells: 0,
+            handles: Vec::new(),
+        });
     }
     for (at, node) in spec.nodes.iter().enumerate() {
-        let place = checked.node(spec, at, node).map_err(|what| Error(format!("plan node {at} {}: {what}", node.op)))?;
+        let place = checked
+            .node(spec, at, node)
+            .map_err(|what| Error(format!("plan node {at} {}: {what}", node.op)))?;
         checked.places.push(place);
         for (shape, table) in checked.shapes.iter_mut().zip(&spec.tables) {
             if let (Place::Id(key), true) = (place, table.key == at) {
@@ -57,8 +76,14 @@ pub fn check(spec: &PlanSpec) -> Result<Checked, Error> {
             }
         }
     }
-    match checked.shapes.iter().position(|shape| shape.key.0 == usize::MAX) {
-        Some(table) => Err(Error(format!("plan table {table}: its key is no node of kind id"))),
+    match checked
+        .shapes
+        .iter()
+        .position(|shape| shape.key.0 == usize::MAX)
+    {
+        Some(table) => Err(Error(format!(
+            "plan table {table}: its key is no node of kind id"
+        ))),
         None => Ok(checked),
     }
 }
@@ -91,16 +116,31 @@ impl Operands<'_> {
         if self.args.len() == names.len() {
             return Ok(());
         }
-        Err(format!("{} operands ({}) are wanted, there are {}", names.len(), names.join(", "), self.args.len()))
+        Err(format!(
+            "{} operands ({}) are wanted, there are {}",
+            names.len(),
+            names.join(", "),
+            self.args.len()
+        ))
     }
 
     fn place(&self, at: usize, name: &str) -> Checks<Place> {
-        let node = *self.args.get(at).ok_or_else(|| format!("operand `{name}` is not given"))?;
-        self.places.get(node).copied().ok_or_else(|| format!("operand `{name}` is node {node}, which does not come before"))
+        let node = *self
+            .args
+            .get(at)
+            .ok_or_else(|| format!("operand `{name}` is not given"))?;
+        self.places
+            .get(node)
+            .copied()
+            .ok_or_else(|| format!("operand `{name}` is node {node}, which does not come before"))
     }
 
     fn wrong<T>(place: Place, name: &str, wanted: Kind) -> Checks<T> {
-        Err(format!("operand `{name}` is {}, {} is wanted", called(kind_of(place)), called(wanted)))
+        Err(format!(
+            "operand `{name}` is {}, {} is wanted",
+            called(kind_of(place)),
+            called(wanted)
+        ))
     }
 
     fn number(&self, at: usize, name: &str) -> Checks<NumberAt> {
@@ -170,7 +210,10 @@ fn compare_op(op: &str) -> Option<Compare> {
 impl Checked {
     fn node(&mut self, spec: &PlanSpec, at: usize, node: &NodeSpec) -> Checks<Place> {
         let places = std::mem::take(&mut self.places);
-        let operands = Operands { places: &places, args: &node.args };
+        let operands = Operands {
+            places: &places,
+            args: &node.args,
+        };
         let place = if TALLIES.iter().any(|tally| tally.name == node.op) {
             self.tally(spec, node, &operands)
         } else if matches!(node.op.as_str(), "quantile" | "tail") {
@@ -186,7 +229,10 @@ impl Checked {
             Kind::Id => "id",
         };
         if kind != node.kind {
-            return Err(format!("node {at} is said to be of kind {}, it is {kind}", node.kind));
+            return Err(format!(
+                "node {at} is said to be of kind {}, it is {kind}",
+                node.kind
+            ));
         }
         Ok(place)
     }
@@ -219,13 +265,21 @@ impl Checked {
         match op {
             "when" => {
                 operands.wanted(&["condition", "a", "b"])?;
-                let (condition, a, b) = (operands.logic(0, "condition")?, operands.number(1, "a")?, operands.number(2, "b")?);
-                Ok(Place::Number(self.number(|out| Node::Choose(condition, a, b, out))))
+                let (condition, a, b) = (
+                    operands.logic(0, "condition")?,
+                    operands.number(1, "a")?,
+                    operands.number(2, "b")?,
+                );
+                Ok(Place::Number(
+                    self.number(|out| Node::Choose(condition, a, b, out)),
+                ))
             }
             "same" | "different" => {
                 operands.wanted(&["a", "b"])?;
                 let (a, b) = (operands.id(0, "a")?, operands.id(1, "b")?);
-                Ok(Place::Logic(self.logic(|out| Node::Same(op == "different", a, b, out))))
+                Ok(Place::Logic(
+                    self.logic(|out| Node::Same(op == "different", a, b, out)),
+                ))
             }
             "not" => {
                 operands.wanted(&["a"])?;
@@ -286,7 +340,11 @@ impl Checked {
 
     fn column(&mut self, node: &NodeSpec, operands: &Operands<'_>) -> Checks<Place> {
         operands.wanted(&[])?;
-        let name = node.settings.get("name").and_then(Value::as_str).ok_or("setting `name` must be a text")?;
+        let name = node
+            .settings
+            .get("name")
+            .and_then(Value::as_str)
+            .ok_or("setting `name` must be a text")?;
         let (place, kind) = match node.kind.as_str() {
             "logic" if name == "always" => return Ok(Place::Logic(self.arenas.logic(1))),
             "number" if name == "time" => return Ok(Place::Number(self.number(Node::Time))),
@@ -295,11 +353,18 @@ impl Checked {
             "id" => (Place::Id(self.arenas.id(0)), Kind::Id),
             other => return Err(format!("kind {other} is none of number, logic, id")),
         };
-        let input = Input { name: name.into(), kind };
-        let at = self.inputs.iter().position(|known| *known == input).unwrap_or_else(|| {
-            self.inputs.push(input);
-            self.inputs.len() - 1
-        });
+        let input = Input {
+            name: name.into(),
+            kind,
+        };
+        let at = self
+            .inputs
+            .iter()
+            .position(|known| *known == input)
+            .unwrap_or_else(|| {
+                self.inputs.push(input);
+                self.inputs.len() - 1
+            });
         self.nodes.push(Node::Input(at, place));
         Ok(place)
     }
@@ -308,8 +373,14 @@ impl Checked {
         operands.wanted(&[])?;
         let value = node.settings.get("value").unwrap_or(&Value::Null);
         let place = match node.kind.as_str() {
-            "number" => value.as_f64().filter(|value| value.is_finite()).map(|value| Place::Number(self.arenas.number(value))),
-            "logic" => value.as_i64().filter(|value| (-1..=1).contains(value)).map(|value| Place::Logic(self.arenas.logic(value as i8))),
+            "number" => value
+                .as_f64()
+                .filter(|value| value.is_finite())
+                .map(|value| Place::Number(self.arenas.number(value))),
+            "logic" => value
+                .as_i64()
+                .filter(|value| (-1..=1).contains(value))
+                .map(|value| Place::Logic(self.arenas.logic(value as i8))),
             "id" => value.as_u64().map(|value| Place::Id(self.arenas.id(value))),
             _ => None,
         };
@@ -317,20 +388,39 @@ impl Checked {
     }
 
     fn asked(&self, node: &NodeSpec, operands: &Operands<'_>) -> Checks<Option<Vec<LogicAt>>> {
-        let Some(asked) = &node.asked else { return Ok(None) };
-        let conditions = Operands { places: operands.places, args: asked };
-        (0..asked.len()).map(|at| conditions.logic(at, "asked")).collect::<Checks<Vec<_>>>().map(Some)
+        let Some(asked) = &node.asked else {
+            return Ok(None);
+        };
+        let conditions = Operands {
+            places: operands.places,
+            args: asked,
+        };
+        (0..asked.len())
+            .map(|at| conditions.logic(at, "asked"))
+            .collect::<Checks<Vec<_>>>()
+            .map(Some)
     }
 
     /// Takes cells in a table for a kernel; `by` must be the node that the table is keyed by.
-    fn place_in(&mut self, spec: &PlanSpec, table: Option<usize>, by: Option<usize>, cells: usize, spills: bool) -> Checks<(usize, usize)> {
-        let table = table.filter(|&table| table < spec.tables.len()).ok_or("it names no table")?;
+    fn place_in(
+        &mut self,
+        spec: &PlanSpec,
+        table: Option<usize>,
+        by: Option<usize>,
+        cells: usize,
+        spills: bool,
+    ) -> Checks<(usize, usize)> {
+        let table = table
+            .filter(|&table| table < spec.tables.len())
+            .ok_or("it names no table")?;
         if by.is_some_and(|by| by != spec.tables[table].key) {
             return Err(format!("operand `by` is not the key of table {table}"));
         }
         let shape = &mut self.shapes[table];
         if shape.key.0 == usize::MAX {
-            return Err(format!("the key of table {table} is no id that comes before"));
+            return Err(format!(
+                "the key of table {table} is no id that comes before"
+            ));
         }
         let cell = shape.cells;
         shape.cells += cells;
@@ -340,8 +430,15 @@ impl Checked {
         Ok((table, cell))
     }
 
-    fn tally(&mut self, spec: &PlanSpec, node: &NodeSpec, operands: &Operands<'_>) -> Checks<Place> {
-        let Some(declared) = TALLIES.iter().find(|tally| tally.name == node.op) else { return Err("no such kernel".into()) };
+    fn tally(
+        &mut self,
+        spec: &PlanSpec,
+        node: &NodeSpec,
+        operands: &Operands<'_>,
+    ) -> Checks<Place> {
+        let Some(declared) = TALLIES.iter().find(|tally| tally.name == node.op) else {
+            return Err("no such kernel".into());
+        };
         let mut at = 0;
         let mut operand = None;
         if let Some(kind) = declared.kind {
@@ -354,8 +451,25 @@ impl Checked {
         let (by, counted) = (operands.id(at, "by")?, operands.logic(at + 1, "where")?);
         let kernel = Kernel::build(&node.op, &Settings(&node.settings))?;
         let asked = self.asked(node, operands)?;
-        let (table, cell) = self.place_in(spec, node.table, Some(node.args[at]), declared.cells, declared.spills)?;
-        let out = self.number(|out| Node::Tally(Tally { kernel, operand, by, counted, asked, table, cell, out }));
+        let (table, cell) = self.place_in(
+            spec,
+            node.table,
+            Some(node.args[at]),
+            declared.cells,
+            declared.spills,
+        )?;
+        let out = self.number(|out| {
+            Node::Tally(Tally {
+                kernel,
+                operand,
+                by,
+                counted,
+                asked,
+                table,
+                cell,
+                out,
+            })
+        });
         Ok(Place::Number(out))
     }
 
@@ -374,22 +488,46 @@ impl Checked {
             return Err("setting `window` must be a multiple of a second, because baselines learn at whole seconds".into());
         }
         let asked = self.asked(node, operands)?;
-        let (table, pending) = (node.table.unwrap_or(usize::MAX), node.pending.unwrap_or(usize::MAX));
+        let (table, pending) = (
+            node.table.unwrap_or(usize::MAX),
+            node.pending.unwrap_or(usize::MAX),
+        );
         let known = self.baselines.iter().position(|known| {
-            (known.value, known.by, known.taught_by, known.counted) == (value, by, taught_by, counted)
+            (known.value, known.by, known.taught_by, known.counted)
+                == (value, by, taught_by, counted)
                 && (known.window, known.table, known.pending) == (window, table, pending)
         });
         let baseline = match known {
             Some(known) => known,
             None => {
-                let (table, cell) = self.place_in(spec, node.table, Some(node.args[1]), baseline::CELLS, true)?;
-                let (pending, pending_cell) =
-                    self.place_in(spec, node.pending, None, baseline::PENDING_CELLS, false).map_err(|what| format!("pending: {what}"))?;
-                self.baselines.push(Baseline { value, by, taught_by, counted, window, table, cell, pending, pending_cell });
+                let (table, cell) =
+                    self.place_in(spec, node.table, Some(node.args[1]), baseline::CELLS, true)?;
+                let (pending, pending_cell) = self
+                    .place_in(spec, node.pending, None, baseline::PENDING_CELLS, false)
+                    .map_err(|what| format!("pending: {what}"))?;
+                self.baselines.push(Baseline {
+                    value,
+                    by,
+                    taught_by,
+                    counted,
+                    window,
+                    table,
+                    cell,
+                    pending,
+                    pending_cell,
+                });
                 self.baselines.len() - 1
             }
         };
         let teaches = known.is_none();
-        Ok(Place::Number(self.number(|out| Node::Ask(Ask { question, baseline, teaches, asked, out }))))
+        Ok(Place::Number(self.number(|out| {
+            Node::Ask(Ask {
+                question,
+                baseline,
+                teaches,
+                asked,
+                out,
+            })
+        })))
     }
 }

@@ -77,22 +77,44 @@ impl ColumnMap {
     ///
     /// # Errors
     /// A column is of another kind or of another length.
-    pub fn new(inputs: &[Input], mut columns: HashMap<String, Data>, times: Vec<i64>, late: Vec<bool>) -> Result<Self, Error> {
+    pub fn new(
+        inputs: &[Input],
+        mut columns: HashMap<String, Data>,
+        times: Vec<i64>,
+        late: Vec<bool>,
+    ) -> Result<Self, Error> {
         if !late.is_empty() && late.len() != times.len() {
-            return Err(Error(format!("late: {} rows, {} are wanted", late.len(), times.len())));
+            return Err(Error(format!(
+                "late: {} rows, {} are wanted",
+                late.len(),
+                times.len()
+            )));
         }
         let mut picked = Vec::with_capacity(inputs.len());
         for Input { name, kind } in inputs {
-            let column = columns.remove(name).unwrap_or_else(|| missing(*kind, times.len()));
+            let column = columns
+                .remove(name)
+                .unwrap_or_else(|| missing(*kind, times.len()));
             if column.kind() != *kind {
-                return Err(Error(format!("column {name} is {:?}, {kind:?} is wanted", column.kind())));
+                return Err(Error(format!(
+                    "column {name} is {:?}, {kind:?} is wanted",
+                    column.kind()
+                )));
             }
             if column.len() != times.len() {
-                return Err(Error(format!("column {name}: {} rows, {} are wanted", column.len(), times.len())));
+                return Err(Error(format!(
+                    "column {name}: {} rows, {} are wanted",
+                    column.len(),
+                    times.len()
+                )));
             }
             picked.push(column);
         }
-        Ok(Self { columns: picked, times, late })
+        Ok(Self {
+            columns: picked,
+            times,
+            late,
+        })
     }
 
     /// The rows of a range, copied: another cut of the same stream.
@@ -103,8 +125,16 @@ impl ColumnMap {
             Data::Logic(values) => Data::Logic(values[rows.clone()].to_vec()),
             Data::Id(values) => Data::Id(values[rows.clone()].to_vec()),
         });
-        let late = if self.late.is_empty() { Vec::new() } else { self.late[rows.clone()].to_vec() };
-        Self { columns: columns.collect(), times: self.times[rows].to_vec(), late }
+        let late = if self.late.is_empty() {
+            Vec::new()
+        } else {
+            self.late[rows.clone()].to_vec()
+        };
+        Self {
+            columns: columns.collect(),
+            times: self.times[rows].to_vec(),
+            late,
+        }
     }
 }
 
@@ -166,14 +196,21 @@ impl Arenas {
 }
 
 /// Reads an input into its column, held to what a plan may meet: no infinity, conditions by their sign.
-pub fn fill(rows: &dyn Rows, column: usize, range: Range<usize>, arenas: &mut Arenas, place: super::node::Place) {
+pub fn fill(
+    rows: &dyn Rows,
+    column: usize,
+    range: Range<usize>,
+    arenas: &mut Arenas,
+    place: super::node::Place,
+) {
     use super::node::Place;
     let length = range.len();
     match place {
         Place::Number(at) => {
             let out = &mut arenas.numbers[at.0][..length];
             rows.fill_number(column, range, out);
-            out.iter_mut().for_each(|value| *value = if value.is_finite() { *value } else { f64::NAN });
+            out.iter_mut()
+                .for_each(|value| *value = if value.is_finite() { *value } else { f64::NAN });
         }
         Place::Logic(at) => {
             let out = &mut arenas.logics[at.0][..length];

@@ -48,7 +48,8 @@ impl Flags {
         }
         if self.line.len() > 2 * self.until.len() + 64 {
             let kept = &self.until;
-            self.line.retain(|(entity, until)| kept.get(entity) == Some(until));
+            self.line
+                .retain(|(entity, until)| kept.get(entity) == Some(until));
         }
     }
 }

@@ -43,12 +43,19 @@ pub struct Asking<'a> {
 
 impl Shared {
     pub fn new(table: Table, key: IdAt, identity: String) -> Self {
-        Self { table, key, identity, slots: vec![NONE; PIECE], found: 0 }
+        Self {
+            table,
+            key,
+            identity,
+            slots: vec![NONE; PIECE],
+            found: 0,
+        }
     }
 
     fn find(&mut self, piece: u64, arenas: &Arenas, length: usize) {
         if self.found != piece {
-            self.table.find_all(&arenas.ids[self.key.0][..length], &mut self.slots);
+            self.table
+                .find_all(&arenas.ids[self.key.0][..length], &mut self.slots);
             self.found = piece;
         }
     }
@@ -64,14 +71,17 @@ impl Line {
     /// Drops what was evicted, when the line has doubled since it was last swept.
     pub fn sweep(&mut self, table: &Table, cell: usize) {
         if self.waiting.len() > 2 * self.swept_at.max(512) {
-            self.waiting.retain(|&(slot, mark)| table.cells(slot)[cell] == mark);
+            self.waiting
+                .retain(|&(slot, mark)| table.cells(slot)[cell] == mark);
             self.swept_at = self.waiting.len();
         }
     }
 }
 
 fn mark_asked(asked: &Asked, all: bool, arenas: &Arenas, marks: &mut [bool]) {
-    let (Some(asked), false) = (asked, all) else { return marks.fill(true) };
+    let (Some(asked), false) = (asked, all) else {
+        return marks.fill(true);
+    };
     marks.fill(false);
     for condition in asked {
         for (mark, &holds) in marks.iter_mut().zip(&arenas.logics[condition.0]) {
@@ -83,7 +93,12 @@ fn mark_asked(asked: &Asked, all: bool, arenas: &Arenas, marks: &mut [bool]) {
 impl Keyed {
     pub fn new(tables: Vec<Shared>, baselines: usize) -> Self {
         let lines = (0..baselines).map(|_| Line::default()).collect();
-        Self { tables, lines, asked: vec![false; PIECE], pieces: 0 }
+        Self {
+            tables,
+            lines,
+            asked: vec![false; PIECE],
+            pieces: 0,
+        }
     }
 
     /// Starts a piece: the slots found for the last one are void.
@@ -104,17 +119,43 @@ impl Keyed {
             Some(Place::Id(at)) => Operands::Id(&arenas.ids[at.0]),
         };
         let (by, counted) = (&arenas.ids[node.by.0], &arenas.logics[node.counted.0]);
-        let call = Call { by, counted, operands, asked: &self.asked, cell: node.cell };
-        node.kernel.run(piece, &call, &mut shared.table, &mut shared.slots, &mut after[0]);
+        let call = Call {
+            by,
+            counted,
+            operands,
+            asked: &self.asked,
+            cell: node.cell,
+        };
+        node.kernel.run(
+            piece,
+            &call,
+            &mut shared.table,
+            &mut shared.slots,
+            &mut after[0],
+        );
     }
 
     /// Answers first; what the rows teach is learned at a later tick.
-    pub fn ask(&mut self, node: &Ask, baseline: &Baseline, piece: &Piece<'_>, arenas: &mut Arenas, asking: &mut Asking<'_>) {
+    pub fn ask(
+        &mut self,
+        node: &Ask,
+        baseline: &Baseline,
+        piece: &Piece<'_>,
+        arenas: &mut Arenas,
+        asking: &mut Asking<'_>,
+    ) {
         let length = piece.times.len();
         mark_asked(&node.asked, asking.all, arenas, &mut self.asked[..length]);
         let shared = &mut self.tables[baseline.table];
         shared.find(self.pieces, arenas, length);
-        answer(node, baseline, shared, &self.asked[..length], arenas, asking);
+        answer(
+            node,
+            baseline,
+            shared,
+            &self.asked[..length],
+            arenas,
+            asking,
+        );
         if node.teaches {
             self.teach(node.baseline, baseline, piece, arenas);
         }
@@ -124,8 +165,15 @@ impl Keyed {
         let length = piece.times.len();
         let shared = &mut self.tables[baseline.pending];
         shared.find(self.pieces, arenas, length);
-        let (keys, by, taught_by) = (&arenas.ids[shared.key.0], &arenas.ids[baseline.by.0], &arenas.ids[baseline.taught_by.0]);
-        let (values, counted) = (&arenas.numbers[baseline.value.0], &arenas.logics[baseline.counted.0]);
+        let (keys, by, taught_by) = (
+            &arenas.ids[shared.key.0],
+            &arenas.ids[baseline.by.0],
+            &arenas.ids[baseline.taught_by.0],
+        );
+        let (values, counted) = (
+            &arenas.numbers[baseline.value.0],
+            &arenas.logics[baseline.counted.0],
+        );
         let line = &mut self.lines[number];
         for at in 0..length {
             let value = values[at];
@@ -157,26 +205,55 @@ struct Kept {
     answer: f64,
 }
 
-fn answer(node: &Ask, baseline: &Baseline, shared: &Shared, asked: &[bool], arenas: &mut Arenas, asking: &mut Asking<'_>) {
+fn answer(
+    node: &Ask,
+    baseline: &Baseline,
+    shared: &Shared,
+    asked: &[bool],
+    arenas: &mut Arenas,
+    asking: &mut Asking<'_>,
+) {
     let (before, after) = arenas.numbers.split_at_mut(node.out.0);
-    let (by, values, out) = (&arenas.ids[baseline.by.0], &before[baseline.value.0], &mut after[0]);
+    let (by, values, out) = (
+        &arenas.ids[baseline.by.0],
+        &before[baseline.value.0],
+        &mut after[0],
+    );
     let cells = baseline.cell..baseline.cell + baseline::CELLS;
-    let mut kept = [Kept { slot: NONE, bin: 0, answer: 0.0 }; 16];
+    let mut kept = [Kept {
+        slot: NONE,
+        bin: 0,
+        answer: 0.0,
+    }; 16];
     for (at, &asked) in asked.iter().enumerate() {
         out[at] = f64::NAN;
-        let value = if node.question == Question::Tail { values[at] } else { 0.0 };
+        let value = if node.question == Question::Tail {
+            values[at]
+        } else {
+            0.0
+        };
         if !asked || by[at] == 0 || value.is_nan() {
             continue;
         }
         let slot = shared.slots[at];
-        if slot == NONE || !baseline::is_supported(&shared.table.cells(slot)[cells.clone()], shared.table.spill()) {
+        if slot == NONE
+            || !baseline::is_supported(
+                &shared.table.cells(slot)[cells.clone()],
+                shared.table.spill(),
+            )
+        {
             asking.learning[at] = true;
             continue;
         }
         let bin = baseline::bin(value);
         let place = &mut kept[(slot as usize ^ bin as usize) % 16];
         if place.slot != slot || place.bin != bin {
-            let answer = baseline::answer(&shared.table.cells(slot)[cells.clone()], shared.table.spill(), node.question, bin);
+            let answer = baseline::answer(
+                &shared.table.cells(slot)[cells.clone()],
+                shared.table.spill(),
+                node.question,
+                bin,
+            );
             *place = Kept { slot, bin, answer };
         }
         out[at] = place.answer;

@@ -130,20 +130,50 @@ fn binary(op: Binary, a: NumberAt, b: NumberAt, out: NumberAt, arenas: &mut Aren
         Binary::Subtract => zip(a, b, out, |a: f64, b: f64| held(a - b)),
         Binary::Multiply => zip(a, b, out, |a: f64, b: f64| held(a * b)),
         Binary::Divide => zip(a, b, out, |a: f64, b: f64| held(a / b)),
-        Binary::Maximum => zip(a, b, out, |a: f64, b: f64| if a > b || b.is_nan() { a } else { b }),
-        Binary::Minimum => zip(a, b, out, |a: f64, b: f64| if a < b || b.is_nan() { a } else { b }),
+        Binary::Maximum => zip(
+            a,
+            b,
+            out,
+            |a: f64, b: f64| if a > b || b.is_nan() { a } else { b },
+        ),
+        Binary::Minimum => zip(
+            a,
+            b,
+            out,
+            |a: f64, b: f64| if a < b || b.is_nan() { a } else { b },
+        ),
     }
 }
 
-fn choose(condition: LogicAt, a: NumberAt, b: NumberAt, out: NumberAt, arenas: &mut Arenas, length: usize) {
+fn choose(
+    condition: LogicAt,
+    a: NumberAt,
+    b: NumberAt,
+    out: NumberAt,
+    arenas: &mut Arenas,
+    length: usize,
+) {
     let (before, out) = cut(&mut arenas.numbers, out.0, length);
     let (condition, a, b) = (&arenas.logics[condition.0], &before[a.0], &before[b.0]);
     for (((out, &condition), &a), &b) in out.iter_mut().zip(condition).zip(a).zip(b) {
-        *out = if condition > 0 { a } else if condition < 0 { b } else { f64::NAN };
+        *out = if condition > 0 {
+            a
+        } else if condition < 0 {
+            b
+        } else {
+            f64::NAN
+        };
     }
 }
 
-fn compare(op: Compare, a: NumberAt, b: NumberAt, out: LogicAt, arenas: &mut Arenas, length: usize) {
+fn compare(
+    op: Compare,
+    a: NumberAt,
+    b: NumberAt,
+    out: LogicAt,
+    arenas: &mut Arenas,
+    length: usize,
+) {
     let (a, b) = (&arenas.numbers[a.0], &arenas.numbers[b.0]);
     let out = &mut arenas.logics[out.0][..length];
     let known = |a: f64, b: f64| !(a.is_nan() | b.is_nan());
@@ -160,13 +190,23 @@ fn compare(op: Compare, a: NumberAt, b: NumberAt, out: LogicAt, arenas: &mut Are
 fn same(different: bool, a: IdAt, b: IdAt, out: LogicAt, arenas: &mut Arenas, length: usize) {
     let (a, b) = (&arenas.ids[a.0], &arenas.ids[b.0]);
     let out = &mut arenas.logics[out.0][..length];
-    zip(a, b, out, |a: u64, b: u64| kleene((a != 0) & (b != 0), (a == b) != different));
+    zip(a, b, out, |a: u64, b: u64| {
+        kleene((a != 0) & (b != 0), (a == b) != different)
+    });
 }
 
 fn known(place: Place, out: LogicAt, arenas: &mut Arenas, length: usize) {
     match place {
-        Place::Number(a) => map(&arenas.numbers[a.0], &mut arenas.logics[out.0][..length], |a: f64| kleene(true, !a.is_nan())),
-        Place::Id(a) => map(&arenas.ids[a.0], &mut arenas.logics[out.0][..length], |a: u64| kleene(true, a != 0)),
+        Place::Number(a) => map(
+            &arenas.numbers[a.0],
+            &mut arenas.logics[out.0][..length],
+            |a: f64| kleene(true, !a.is_nan()),
+        ),
+        Place::Id(a) => map(
+            &arenas.ids[a.0],
+            &mut arenas.logics[out.0][..length],
+            |a: u64| kleene(true, a != 0),
+        ),
         Place::Logic(a) => {
             let (before, out) = cut(&mut arenas.logics, out.0, length);
             map(&before[a.0], out, |a: i8| kleene(true, a != 0));

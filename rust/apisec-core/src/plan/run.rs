@@ -53,13 +53,26 @@ impl Plan {
     /// # Errors
     /// A sentence that names the node, table or signal.
     pub fn load(json: &str) -> Result<Self, Error> {
-        let spec: PlanSpec = serde_json::from_str(json).map_err(|error| Error(format!("plan: {error}")))?;
+        let spec: PlanSpec =
+            serde_json::from_str(json).map_err(|error| Error(format!("plan: {error}")))?;
         let checked = check(&spec)?;
-        let signals = spec.signals.iter().enumerate().map(|(at, signal)| Signal::check(at, signal, &checked.places));
+        let signals = spec
+            .signals
+            .iter()
+            .enumerate()
+            .map(|(at, signal)| Signal::check(at, signal, &checked.places));
         let signals = signals.collect::<Result<Vec<_>, _>>()?;
-        let tables = checked.shapes.into_iter().zip(&spec.tables).map(|(shape, table)| {
-            Shared::new(Table::new(shape.cells, shape.handles, table.bytes, table.expiry), shape.key, table.identity.clone())
-        });
+        let tables = checked
+            .shapes
+            .into_iter()
+            .zip(&spec.tables)
+            .map(|(shape, table)| {
+                Shared::new(
+                    Table::new(shape.cells, shape.handles, table.bytes, table.expiry),
+                    shape.key,
+                    table.identity.clone(),
+                )
+            });
         Ok(Self {
             keyed: Keyed::new(tables.collect(), checked.baselines.len()),
             inputs: checked.inputs,
@@ -88,7 +101,10 @@ impl Plan {
 
     /// Identity and counts of each table.
     pub fn tables(&self) -> impl Iterator<Item = (&str, Metrics)> {
-        self.keyed.tables.iter().map(|shared| (shared.identity.as_str(), shared.table.metrics()))
+        self.keyed
+            .tables
+            .iter()
+            .map(|shared| (shared.identity.as_str(), shared.table.metrics()))
     }
 
     /// Runs the rows that come next.
@@ -120,8 +136,16 @@ impl Plan {
             None => Err(Error(format!("plan: there is no node {node}"))),
         };
         let values = wanted.values.iter().map(empty).collect::<Result<_, _>>()?;
-        let scores = if wanted.all { vec![Vec::new(); self.signals.len()] } else { Vec::new() };
-        Ok(Answers { values, scores, ..Answers::default() })
+        let scores = if wanted.all {
+            vec![Vec::new(); self.signals.len()]
+        } else {
+            Vec::new()
+        };
+        Ok(Answers {
+            values,
+            scores,
+            ..Answers::default()
+        })
     }
 
     /// Moves stream time to the row, ticks if that is another second, and takes rows up to the next boundary.
@@ -152,21 +176,45 @@ impl Plan {
         start..end
     }
 
-    fn run_piece(&mut self, rows: &dyn Rows, range: Range<usize>, wanted: Wanted<'_>, answers: &mut Answers) {
+    fn run_piece(
+        &mut self,
+        rows: &dyn Rows,
+        range: Range<usize>,
+        wanted: Wanted<'_>,
+        answers: &mut Answers,
+    ) {
         let length = range.len();
-        let piece = Piece { row: self.row, times: &self.times, late: &self.late };
+        let piece = Piece {
+            row: self.row,
+            times: &self.times,
+            late: &self.late,
+        };
         self.learning[..length].fill(false);
-        let mut asking = Asking { all: wanted.all, learning: &mut self.learning };
+        let mut asking = Asking {
+            all: wanted.all,
+            learning: &mut self.learning,
+        };
         self.keyed.start();
         for node in &self.nodes {
             match node {
-                Node::Input(column, place) => fill(rows, *column, range.clone(), &mut self.arenas, *place),
+                Node::Input(column, place) => {
+                    fill(rows, *column, range.clone(), &mut self.arenas, *place)
+                }
                 Node::Time(at) => {
                     let out = self.arenas.numbers[at.0].iter_mut();
-                    out.zip(&self.times).for_each(|(out, &time)| *out = time as f64 / 1e9);
+                    out.zip(&self.times)
+                        .for_each(|(out, &time)| *out = time as f64 / 1e9);
                 }
-                Node::Tally(tally) => self.keyed.tally(tally, &piece, &mut self.arenas, wanted.all),
-                Node::Ask(ask) => self.keyed.ask(ask, &self.baselines[ask.baseline], &piece, &mut self.arenas, &mut asking),
+                Node::Tally(tally) => self
+                    .keyed
+                    .tally(tally, &piece, &mut self.arenas, wanted.all),
+                Node::Ask(ask) => self.keyed.ask(
+                    ask,
+                    &self.baselines[ask.baseline],
+                    &piece,
+                    &mut self.arenas,
+                    &mut asking,
+                ),
                 _ => pointwise::run(node, &mut self.arenas, length),
             }
         }
@@ -180,7 +228,9 @@ impl Plan {
     fn signal(&mut self, first: usize, length: usize, wanted: Wanted<'_>, answers: &mut Answers) {
         for (at, signal) in self.signals.iter().enumerate() {
             signal.each_raised(&self.arenas, length, |row| {
-                answers.raised.push(signal.raised(at, &self.arenas, row, first));
+                answers
+                    .raised
+                    .push(signal.raised(at, &self.arenas, row, first));
                 if signal.flags() {
                     self.flagging.push((row, signal.entity(&self.arenas, row)));
                 }
@@ -201,8 +251,12 @@ impl Plan {
 
 fn copy(values: &mut Data, place: Place, arenas: &Arenas, length: usize) {
     match (values, place) {
-        (Data::Number(values), Place::Number(at)) => values.extend_from_slice(&arenas.numbers[at.0][..length]),
-        (Data::Logic(values), Place::Logic(at)) => values.extend_from_slice(&arenas.logics[at.0][..length]),
+        (Data::Number(values), Place::Number(at)) => {
+            values.extend_from_slice(&arenas.numbers[at.0][..length])
+        }
+        (Data::Logic(values), Place::Logic(at)) => {
+            values.extend_from_slice(&arenas.logics[at.0][..length])
+        }
         (Data::Id(values), Place::Id(at)) => values.extend_from_slice(&arenas.ids[at.0][..length]),
         _ => {}
     }

@@ -41,8 +41,12 @@ impl Answers {
     #[must_use]
     pub fn renumbered(mut self, numbers: &[u32], all: usize) -> Self {
         let number = |row: usize| numbers.get(row).map_or(row, |&number| number as usize);
-        self.raised.iter_mut().for_each(|raised| raised.row = number(raised.row));
-        self.scores.iter_mut().for_each(|scores| *scores = spread(scores, numbers, all));
+        self.raised
+            .iter_mut()
+            .for_each(|raised| raised.row = number(raised.row));
+        self.scores
+            .iter_mut()
+            .for_each(|scores| *scores = spread(scores, numbers, all));
         if !self.learning.is_empty() {
             self.learning = spread(&self.learning, numbers, all);
         }
@@ -76,7 +80,12 @@ pub struct Signal {
 impl Signal {
     /// Verifies a signal against the places of the nodes.
     pub fn check(at: usize, spec: &SignalSpec, places: &[Place]) -> Result<Self, Error> {
-        let wrong = |what: &str| Error(format!("plan signal {at} {} {}: {what}", spec.detector, spec.index));
+        let wrong = |what: &str| {
+            Error(format!(
+                "plan signal {at} {} {}: {what}",
+                spec.detector, spec.index
+            ))
+        };
         let number = |node: usize, name: &str| match places.get(node) {
             Some(Place::Number(number)) => Ok(*number),
             _ => Err(wrong(&format!("`{name}` is no number"))),
@@ -90,21 +99,30 @@ impl Signal {
             Some(Some(Place::Logic(logic))) => Some(*logic),
             Some(_) => return Err(wrong("`when` is no condition")),
         };
-        let Some(Place::Id(entity)) = places.get(spec.entity) else { return Err(wrong("`entity` is no id")) };
+        let Some(Place::Id(entity)) = places.get(spec.entity) else {
+            return Err(wrong("`entity` is no id"));
+        };
         if when.is_none() && spec.p.is_none() {
             return Err(wrong("it has neither `when` nor `p`"));
         }
         if !(0.0 < spec.q && spec.q < 1.0) {
             return Err(wrong("`q` must lie between 0 and 1"));
         }
-        let shown = spec.evidence.iter().map(|(_, seen, usual)| Ok((evidence(*seen)?, usual.map(evidence).transpose()?)));
+        let shown = spec
+            .evidence
+            .iter()
+            .map(|(_, seen, usual)| Ok((evidence(*seen)?, usual.map(evidence).transpose()?)));
         Ok(Self {
             when,
             p: spec.p.map(|node| number(node, "p")).transpose()?,
             q: spec.q,
             entity: *entity,
             level: spec.severity.level.unwrap_or(0).min(CRITICAL as u8),
-            severity: spec.severity.node.map(|node| number(node, "severity")).transpose()?,
+            severity: spec
+                .severity
+                .node
+                .map(|node| number(node, "severity"))
+                .transpose()?,
             evidence: shown.collect::<Result<_, Error>>()?,
             flags: spec.flags,
         })
@@ -127,7 +145,9 @@ impl Signal {
             (None, Some(p)) => {
                 let p = &arenas.numbers[p.0][..length];
                 if p.iter().fold(false, |any, &p| any | (p < self.q)) {
-                    (0..length).filter(|&row| p[row] < self.q).for_each(&mut raise);
+                    (0..length)
+                        .filter(|&row| p[row] < self.q)
+                        .for_each(&mut raise);
                 }
             }
             (None, None) => {}
@@ -141,7 +161,10 @@ impl Signal {
             Place::Logic(at) => [0.0, f64::NAN, 1.0][(arenas.logics[at.0][row] + 1) as usize],
             Place::Id(_) => f64::NAN,
         };
-        let evidence = self.evidence.iter().map(|&(seen, usual)| (value(seen), usual.map_or(f64::NAN, value)));
+        let evidence = self
+            .evidence
+            .iter()
+            .map(|&(seen, usual)| (value(seen), usual.map_or(f64::NAN, value)));
         Raised {
             row: first + row,
             signal,
@@ -153,12 +176,21 @@ impl Signal {
     }
 
     fn p(&self, arenas: &Arenas, row: usize) -> Option<f64> {
-        self.p.map(|at| arenas.numbers[at.0][row]).filter(|p| !p.is_nan()).map(|p| p.clamp(0.0, 1.0))
+        self.p
+            .map(|at| arenas.numbers[at.0][row])
+            .filter(|p| !p.is_nan())
+            .map(|p| p.clamp(0.0, 1.0))
     }
 
     fn severity(&self, arenas: &Arenas, row: usize) -> u8 {
-        let wanted = self.severity.map_or(f64::NAN, |at| arenas.numbers[at.0][row]);
-        if wanted.is_nan() { self.level } else { wanted.floor().clamp(0.0, CRITICAL) as u8 }
+        let wanted = self
+            .severity
+            .map_or(f64::NAN, |at| arenas.numbers[at.0][row]);
+        if wanted.is_nan() {
+            self.level
+        } else {
+            wanted.floor().clamp(0.0, CRITICAL) as u8
+        }
     }
 
     /// Scores of a piece: how many orders of magnitude p lies under 1, of twelve.

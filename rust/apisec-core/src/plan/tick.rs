@@ -1,7 +1,7 @@
 //! What happens between two rows: flags take effect, windows close and teach, tables settle. Nothing else feeds back.
 
-use super::keyed::Keyed;
 use super::flags::Flags;
+use super::keyed::Keyed;
 use super::node::{Baseline, Node};
 use super::run::Plan;
 use crate::kernels::baseline::{self, PENDING_CELLS};
@@ -28,13 +28,21 @@ impl Plan {
         (0..self.baselines.len()).for_each(|number| self.close(number, self.time));
         self.settle();
         for (number, shared) in self.keyed.tables.iter_mut().enumerate() {
-            if self.baselines.iter().all(|baseline| baseline.table != number) {
+            if self
+                .baselines
+                .iter()
+                .all(|baseline| baseline.table != number)
+            {
                 shared.table.clear();
             }
         }
         for node in &self.nodes {
             if let Node::Tally(tally) = node {
-                self.keyed.tables[tally.table].table.zero(tally.cell, tally.kernel.cells(), tally.kernel.spills());
+                self.keyed.tables[tally.table].table.zero(
+                    tally.cell,
+                    tally.kernel.cells(),
+                    tally.kernel.spills(),
+                );
             }
         }
         self.flags = Flags::default();
@@ -48,7 +56,10 @@ impl Plan {
             shared.table.settle();
         }
         for (line, baseline) in self.keyed.lines.iter_mut().zip(&self.baselines) {
-            line.sweep(&self.keyed.tables[baseline.pending].table, baseline.pending_cell);
+            line.sweep(
+                &self.keyed.tables[baseline.pending].table,
+                baseline.pending_cell,
+            );
         }
     }
 
@@ -65,17 +76,34 @@ impl Plan {
             let (value, by, teacher) = (f64::from_bits(cells[1]), cells[2], cells[3]);
             cells.fill(0);
             if !self.flags.holds(teacher) {
-                learn(&mut self.keyed, baseline, (by, value, teacher), self.row, now);
+                learn(
+                    &mut self.keyed,
+                    baseline,
+                    (by, value, teacher),
+                    self.row,
+                    now,
+                );
             }
         }
         self.keyed.lines[number].waiting = waiting;
     }
 }
 
-fn learn(keyed: &mut Keyed, baseline: &Baseline, (by, value, teacher): (u64, f64, u64), row: u64, now: i64) {
+fn learn(
+    keyed: &mut Keyed,
+    baseline: &Baseline,
+    (by, value, teacher): (u64, f64, u64),
+    row: u64,
+    now: i64,
+) {
     let table = &mut keyed.tables[baseline.table].table;
     let slot = table.visit(by, NONE, row, now);
     let (cells, spill) = table.parts(slot);
-    baseline::learn(&mut cells[baseline.cell..][..baseline::CELLS], spill, value, teacher);
+    baseline::learn(
+        &mut cells[baseline.cell..][..baseline::CELLS],
+        spill,
+        value,
+        teacher,
+    );
     table.charge(slot);
 }

@@ -12,12 +12,19 @@ pub struct Network {
 impl Network {
     /// Parses `10.0.0.0/8`, `fc00::/7` or a single address.
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b)));
+        let (address, bits) = text
+            .split_once('/')
+            .map_or((text, None), |(a, b)| (a, Some(b)));
         let address: IpAddr = address.trim().parse().ok()?;
         let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(width), |b| b.trim().parse::<u32>().ok().filter(|b| *b <= width))?;
+        let bits = bits.map_or(Some(width), |b| {
+            b.trim().parse::<u32>().ok().filter(|b| *b <= width)
+        })?;
         let mask = high_bits(bits + 128 - width);
-        Some(Self { base: wide(address) & mask, mask })
+        Some(Self {
+            base: wide(address) & mask,
+            mask,
+        })
     }
 
     /// Whether the address lies inside.
@@ -27,7 +34,11 @@ impl Network {
 }
 
 fn high_bits(bits: u32) -> u128 {
-    if bits == 0 { 0 } else { u128::MAX << (128 - bits) }
+    if bits == 0 {
+        0
+    } else {
+        u128::MAX << (128 - bits)
+    }
 }
 
 /// Every address as IPv6, IPv4 mapped: one comparison for both families.
@@ -106,16 +117,34 @@ mod tests {
     #[test]
     fn walks_from_the_right_and_never_reads_the_callers_claim() {
         let trusted = networks(&["10.0.0.0/8"]);
-        assert_eq!(walk("1.2.3.4, 203.0.113.9, 10.0.0.2", &trusted), "203.0.113.9".parse().ok());
-        assert_eq!(walk("garbage, 203.0.113.9", &trusted), "203.0.113.9".parse().ok());
+        assert_eq!(
+            walk("1.2.3.4, 203.0.113.9, 10.0.0.2", &trusted),
+            "203.0.113.9".parse().ok()
+        );
+        assert_eq!(
+            walk("garbage, 203.0.113.9", &trusted),
+            "203.0.113.9".parse().ok()
+        );
         assert_eq!(walk("203.0.113.9, garbage", &trusted), None);
-        assert_eq!(walk("10.0.0.3, 10.0.0.2", &trusted), "10.0.0.3".parse().ok());
+        assert_eq!(
+            walk("10.0.0.3, 10.0.0.2", &trusted),
+            "10.0.0.3".parse().ok()
+        );
     }
 
     #[test]
     fn masks_to_the_neighbourhood() {
-        assert_eq!(Some(neighbourhood([203, 0, 113, 77].into())), "203.0.113.0".parse().ok());
-        assert!(networks(&["2001:db8::/32"])[0].contains("2001:db8:1::5".parse::<IpAddr>().unwrap_or([0, 0, 0, 0].into())));
+        assert_eq!(
+            Some(neighbourhood([203, 0, 113, 77].into())),
+            "203.0.113.0".parse().ok()
+        );
+        assert!(
+            networks(&["2001:db8::/32"])[0].contains(
+                "2001:db8:1::5"
+                    .parse::<IpAddr>()
+                    .unwrap_or([0, 0, 0, 0].into())
+            )
+        );
         assert_eq!(Network::parse("10.0.0.0/33"), None);
     }
 }

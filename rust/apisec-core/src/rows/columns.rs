@@ -20,7 +20,13 @@ pub struct Columns(Vec<Reading>);
 impl Columns {
     /// Fails on the first input that no record has.
     pub fn bind(inputs: &[Input]) -> Result<Self, String> {
-        inputs.iter().map(|input| reading(&input.name).ok_or_else(|| format!("no column {} in a request", input.name))).collect::<Result<_, _>>().map(Self)
+        inputs
+            .iter()
+            .map(|input| {
+                reading(&input.name).ok_or_else(|| format!("no column {} in a request", input.name))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 }
 
@@ -97,8 +103,17 @@ impl<'a> Judged<'a> {
     /// Picks the rows of a batch.
     pub fn of(batch: &'a SpanBatch, columns: &'a Columns) -> Self {
         let judged = |r: &Record| r.is_new_request() && r.probe != 1;
-        let (numbers, rows) = batch.records().enumerate().filter(|(_, r)| judged(r)).map(|(number, r)| (number as u32, r)).unzip();
-        Self { rows, numbers, columns }
+        let (numbers, rows) = batch
+            .records()
+            .enumerate()
+            .filter(|(_, r)| judged(r))
+            .map(|(number, r)| (number as u32, r))
+            .unzip();
+        Self {
+            rows,
+            numbers,
+            columns,
+        }
     }
 
     /// The number in the batch of each judged row.
@@ -122,19 +137,25 @@ impl Rows for Judged<'_> {
 
     fn fill_number(&self, column: usize, rows: Range<usize>, out: &mut [f64]) {
         if let Some(Reading::Number(read)) = self.columns.0.get(column) {
-            out.iter_mut().zip(&self.rows[rows]).for_each(|(out, r)| *out = read(r));
+            out.iter_mut()
+                .zip(&self.rows[rows])
+                .for_each(|(out, r)| *out = read(r));
         }
     }
 
     fn fill_logic(&self, column: usize, rows: Range<usize>, out: &mut [i8]) {
         if let Some(Reading::Logic(read)) = self.columns.0.get(column) {
-            out.iter_mut().zip(&self.rows[rows]).for_each(|(out, r)| *out = read(r));
+            out.iter_mut()
+                .zip(&self.rows[rows])
+                .for_each(|(out, r)| *out = read(r));
         }
     }
 
     fn fill_id(&self, column: usize, rows: Range<usize>, out: &mut [u64]) {
         if let Some(Reading::Id(read)) = self.columns.0.get(column) {
-            out.iter_mut().zip(&self.rows[rows]).for_each(|(out, r)| *out = read(r));
+            out.iter_mut()
+                .zip(&self.rows[rows])
+                .for_each(|(out, r)| *out = read(r));
         }
     }
 }

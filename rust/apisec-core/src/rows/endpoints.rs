@@ -40,7 +40,14 @@ pub struct Endpoints {
 impl Endpoints {
     /// State with nothing learned.
     pub fn new(settings: Settings, hasher: Hasher) -> Self {
-        Self { settings, hasher, spelled: IdMap::default(), learned: IdSet::default(), names: IdMap::default(), overflow: 0 }
+        Self {
+            settings,
+            hasher,
+            spelled: IdMap::default(),
+            learned: IdSet::default(),
+            names: IdMap::default(),
+            overflow: 0,
+        }
     }
 
     /// Fills route, endpoint, object_id, login, login_failed and probe of each request.
@@ -72,20 +79,33 @@ impl Endpoints {
     fn row(&mut self, r: &mut Record, member: &Member) {
         let path = member.text(r.path_text);
         let method = self.method(member.text(r.method_text));
-        let found = self.given(r, member).or_else(|| self.typed(r, method, path));
+        let found = self
+            .given(r, member)
+            .or_else(|| self.typed(r, method, path));
         self.flags(r, method, path, found.as_deref());
         self.object(r, member, path, found.as_deref());
         let route = found.as_deref().map_or(UNMATCHED, |t| t.text.as_str());
-        r.route = if found.is_some() { self.hasher.text(route.as_bytes()) } else { 0 };
+        r.route = if found.is_some() {
+            self.hasher.text(route.as_bytes())
+        } else {
+            0
+        };
         r.endpoint = self.endpoint(r, member, method, route);
     }
 
     fn method(&self, text: &[u8]) -> usize {
-        self.settings.methods.iter().position(|m| m.as_bytes() == text).unwrap_or(usize::MAX)
+        self.settings
+            .methods
+            .iter()
+            .position(|m| m.as_bytes() == text)
+            .unwrap_or(usize::MAX)
     }
 
     fn method_name(&self, method: usize) -> &str {
-        self.settings.methods.get(method).map_or("_OTHER", String::as_str)
+        self.settings
+            .methods
+            .get(method)
+            .map_or("_OTHER", String::as_str)
     }
 
     /// The template that the instrumentation gave, unless it is a catch-all or the mount path of something else.
@@ -123,9 +143,14 @@ impl Endpoints {
             return None;
         }
         let template = template::typed(&String::from_utf8_lossy(path));
-        let key = hash::mix(hash::mix(r.service, method as u64 + 1), self.hasher.text(template.text.as_bytes()));
+        let key = hash::mix(
+            hash::mix(r.service, method as u64 + 1),
+            self.hasher.text(template.text.as_bytes()),
+        );
         let room = self.learned.len() < self.settings.max_endpoints;
-        if !self.learned.contains(&key) && !(r.succeeded == 1 && room && self.learned.insert(key)) {
+        let known =
+            self.learned.contains(&key) || (r.succeeded == 1 && room && self.learned.insert(key));
+        if !known {
             return None;
         }
         Some(Arc::new(template))
@@ -135,15 +160,30 @@ impl Endpoints {
         let path = String::from_utf8_lossy(path);
         let text = found.map_or(&*path, |t| t.text.as_str());
         let last = text.rsplit('/').next().unwrap_or(text).to_ascii_lowercase();
-        let login = self.method_name(method) == "POST" && self.settings.login_routes.contains(&last);
+        let login =
+            self.method_name(method) == "POST" && self.settings.login_routes.contains(&last);
         r.login = if login { 1 } else { -1 };
-        let failed = self.settings.login_failed_status.iter().any(|s| f64::from(*s) == r.status);
+        let failed = self
+            .settings
+            .login_failed_status
+            .iter()
+            .any(|s| f64::from(*s) == r.status);
         r.login_failed = match (login, r.status.is_nan()) {
             (false, _) => -1,
             (true, true) => 0,
-            (true, false) => if failed { 1 } else { -1 },
+            (true, false) => {
+                if failed {
+                    1
+                } else {
+                    -1
+                }
+            }
         };
-        r.probe = if self.settings.health_routes.iter().any(|h| h == text) { 1 } else { -1 };
+        r.probe = if self.settings.health_routes.iter().any(|h| h == text) {
+            1
+        } else {
+            -1
+        };
     }
 
     fn object(&self, r: &mut Record, member: &Member, path: &[u8], found: Option<&Template>) {
@@ -166,20 +206,38 @@ impl Endpoints {
             (self.key(r, method, UNMATCHED), UNMATCHED)
         };
         let service = String::from_utf8_lossy(member.text(r.service_text)).into_owned();
-        let name = format!("{} {} {route}", if service.is_empty() { "unknown_service" } else { &service }, self.method_name(method));
+        let name = format!(
+            "{} {} {route}",
+            if service.is_empty() {
+                "unknown_service"
+            } else {
+                &service
+            },
+            self.method_name(method)
+        );
         self.names.entry(key).or_insert(name);
         key
     }
 
     fn key(&self, r: &Record, method: usize, route: &str) -> u64 {
-        hash::mix(hash::mix(r.service, self.hasher.text(self.method_name(method).as_bytes())), self.hasher.text(route.as_bytes()))
+        hash::mix(
+            hash::mix(
+                r.service,
+                self.hasher.text(self.method_name(method).as_bytes()),
+            ),
+            self.hasher.text(route.as_bytes()),
+        )
     }
 }
 
 /// `/package.Service/Method`, from one attribute or from two.
 fn rpc_route(method: &str, service: &str) -> String {
     let method = method.trim_start_matches('/');
-    if method.contains('/') { format!("/{method}") } else { format!("/{service}/{method}") }
+    if method.contains('/') {
+        format!("/{method}")
+    } else {
+        format!("/{service}/{method}")
+    }
 }
 
 /// A route that covers only the beginning of the path says where something is mounted, not what was asked.

@@ -17,7 +17,10 @@ fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn names_an_object(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"id") || name.ends_with(b"_id") || name.ends_with(b"Id") || name.ends_with(b"-id")
+    name.eq_ignore_ascii_case(b"id")
+        || name.ends_with(b"_id")
+        || name.ends_with(b"Id")
+        || name.ends_with(b"-id")
 }
 
 /// Percent-decodes when there is anything to decode, so that one object spelt in two ways stays one.
@@ -43,7 +46,9 @@ pub fn decoded(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
 }
 
 fn escape(text: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = text else { return None };
+    let [b'%', high, low, ..] = text else {
+        return None;
+    };
     let digit = |b: u8| char::from(b).to_digit(16);
     u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
 }

@@ -45,8 +45,18 @@ pub struct Requests {
 impl Requests {
     /// Fails on a network that is none.
     pub fn new(settings: &Settings, hasher: Hasher) -> Result<Self, String> {
-        let trusted = settings.trusted_proxies.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
-        Ok(Self { trusted, stream: Stream::default(), retries: Retries::new(settings.retry_bytes), hasher, counts: Counts::default() })
+        let trusted = settings
+            .trusted_proxies
+            .iter()
+            .map(|text| network(text))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            trusted,
+            stream: Stream::default(),
+            retries: Retries::new(settings.retry_bytes),
+            hasher,
+            counts: Counts::default(),
+        })
     }
 
     /// Fills `request`, `repeat`, `late`, times, status flags, service and client of each row.
@@ -78,7 +88,11 @@ impl Requests {
             return None;
         }
         let seen = self.see(r);
-        r.repeat = if matches!(seen, Seen::Repeat(_)) { 1 } else { -1 };
+        r.repeat = if matches!(seen, Seen::Repeat(_)) {
+            1
+        } else {
+            -1
+        };
         self.origin(r, member);
         outcome(r);
         if let Seen::Repeat(written) = seen {
@@ -115,7 +129,11 @@ impl Requests {
     }
 
     fn origin(&self, r: &mut Record, member: &Member) {
-        r.service = self.hasher.texts(&[member.text(r.environment_text), member.text(r.namespace_text), member.text(r.service_text)]);
+        r.service = self.hasher.texts(&[
+            member.text(r.environment_text),
+            member.text(r.namespace_text),
+            member.text(r.service_text),
+        ]);
         match self.client(r, member) {
             Some(address) => {
                 r.client = self.address(address);
@@ -181,7 +199,8 @@ impl Requests {
 }
 
 fn network(text: &str) -> Result<Network, String> {
-    Network::parse(text).ok_or_else(|| format!("trusted_proxies: {text} is no network in CIDR notation"))
+    Network::parse(text)
+        .ok_or_else(|| format!("trusted_proxies: {text} is no network in CIDR notation"))
 }
 
 fn parsed(text: &[u8]) -> Option<IpAddr> {
@@ -190,7 +209,15 @@ fn parsed(text: &[u8]) -> Option<IpAddr> {
 
 /// The flags that the status decides; unknown without a status.
 fn outcome(r: &mut Record) {
-    let flag = |holds: bool| if r.status.is_nan() { 0 } else if holds { 1 } else { -1 };
+    let flag = |holds: bool| {
+        if r.status.is_nan() {
+            0
+        } else if holds {
+            1
+        } else {
+            -1
+        }
+    };
     let status = r.status;
     r.succeeded = flag((200.0..400.0).contains(&status));
     r.denied = flag(status == 401.0 || status == 403.0);

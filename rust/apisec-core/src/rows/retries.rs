@@ -43,7 +43,12 @@ pub struct Retries {
 impl Retries {
     /// A memory of at most `cap` bytes.
     pub fn new(cap: usize) -> Self {
-        Self { spans: IdMap::default(), order: VecDeque::new(), cap, written: 0 }
+        Self {
+            spans: IdMap::default(),
+            order: VecDeque::new(),
+            cap,
+            written: 0,
+        }
     }
 
     /// Bytes held, by the published cost.
@@ -55,9 +60,20 @@ impl Retries {
     pub fn see(&mut self, ids: (u64, u64), start: u64, now: i64) -> Seen {
         self.forget(now);
         if let Some(entry) = self.spans.get(&ids) {
-            return if entry.start == start { Seen::Repeat(entry.written.clone()) } else { Seen::RepeatedId };
+            return if entry.start == start {
+                Seen::Repeat(entry.written.clone())
+            } else {
+                Seen::RepeatedId
+            };
         }
-        self.spans.insert(ids, Entry { start, seen: now, written: Arc::default() });
+        self.spans.insert(
+            ids,
+            Entry {
+                start,
+                seen: now,
+                written: Arc::default(),
+            },
+        );
         self.order.push_back((ids, now));
         Seen::First
     }
@@ -88,7 +104,10 @@ impl Retries {
 
 /// Published cost of what was written, in bytes.
 fn cost(written: &Written) -> usize {
-    written.iter().map(|(key, value)| 64 + key.len() + text_len(value)).sum()
+    written
+        .iter()
+        .map(|(key, value)| 64 + key.len() + text_len(value))
+        .sum()
 }
 
 fn text_len(value: &Annotation) -> usize {

@@ -53,7 +53,13 @@ impl Sessions {
     /// State with no session open.
     pub fn new(settings: Settings, hasher: Hasher) -> Self {
         let table = Table::new(3, Vec::new(), settings.bytes as u64, settings.idle);
-        Self { settings, hasher, table, rows: 0, settled: (0, 0) }
+        Self {
+            settings,
+            hasher,
+            table,
+            rows: 0,
+            settled: (0, 0),
+        }
     }
 
     /// Fills credential, principal, authenticated and session of each request.
@@ -72,10 +78,18 @@ impl Sessions {
 
     fn identify(&self, r: &mut Record, member: &Member) {
         let credential = member.text(r.credential_text).trim_ascii();
-        r.credential = if credential.is_empty() { 0 } else { self.hasher.text(credential) };
+        r.credential = if credential.is_empty() {
+            0
+        } else {
+            self.hasher.text(credential)
+        };
         let user = member.text(r.principal_text);
         let trusted = if r.status == 401.0 { 0 } else { r.credential };
-        r.principal = if user.is_empty() { trusted } else { self.hasher.text(user) };
+        r.principal = if user.is_empty() {
+            trusted
+        } else {
+            self.hasher.text(user)
+        };
         r.authenticated = if r.principal == 0 { -1 } else { 1 };
     }
 
@@ -93,15 +107,27 @@ impl Sessions {
     }
 
     fn session(&mut self, r: &Record, member: &Member) -> u64 {
-        let Some(owner) = self.settings.order.iter().find_map(|source| self.key(*source, r, member)) else { return 0 };
-        let place = self.hasher.texts(&[member.text(r.environment_text), member.text(r.namespace_text)]);
+        let Some(owner) = self
+            .settings
+            .order
+            .iter()
+            .find_map(|source| self.key(*source, r, member))
+        else {
+            return 0;
+        };
+        let place = self.hasher.texts(&[
+            member.text(r.environment_text),
+            member.text(r.namespace_text),
+        ]);
         let key = hash::mix(place, owner);
         if r.late == 1 {
             return self.known(key, r).unwrap_or_else(|| self.id(key, r.time));
         }
         let known = self.known(key, r);
         let id = known.unwrap_or_else(|| self.id(key, r.time));
-        let slot = self.table.visit(key, crate::table::NONE, self.rows, r.stream);
+        let slot = self
+            .table
+            .visit(key, crate::table::NONE, self.rows, r.stream);
         let (cells, _) = self.table.parts(slot);
         if known.is_none() {
             cells[FIRST] = r.time as u64;
@@ -133,7 +159,14 @@ impl Sessions {
         let (kind, value) = match source {
             Source::Session => (1, self.hasher.some(member.text(r.session_text))),
             Source::Principal => (2, r.principal),
-            Source::Client => (3, if r.client == 0 { 0 } else { hash::mix(r.client, r.user_agent.max(1)) }),
+            Source::Client => (
+                3,
+                if r.client == 0 {
+                    0
+                } else {
+                    hash::mix(r.client, r.user_agent.max(1))
+                },
+            ),
         };
         (value != 0).then(|| hash::mix(kind, value))
     }

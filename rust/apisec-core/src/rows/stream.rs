@@ -33,17 +33,27 @@ impl Stream {
     /// Places a row that starts at `start` and was received at `received`.
     pub fn place(&mut self, start: u64, received: i64) -> Placed {
         let start = i64::try_from(start).unwrap_or(i64::MAX);
-        let time = start.clamp(received.saturating_sub(BEHIND), received.saturating_add(AHEAD));
-        let late = start < received.saturating_sub(BEHIND) || (self.now > 0 && time < self.now.saturating_sub(BEHIND));
+        let time = start.clamp(
+            received.saturating_sub(BEHIND),
+            received.saturating_add(AHEAD),
+        );
+        let late = start < received.saturating_sub(BEHIND)
+            || (self.now > 0 && time < self.now.saturating_sub(BEHIND));
         if !late {
             self.advance(time);
         }
-        Placed { time, stream: self.now, late }
+        Placed {
+            time,
+            stream: self.now,
+            late,
+        }
     }
 
     fn advance(&mut self, time: i64) {
         let leaps = self.now > 0 && time > self.now.saturating_add(LEAP);
-        let agreed = self.leap.is_some_and(|leap| time.abs_diff(leap) < LEAP.unsigned_abs());
+        let agreed = self
+            .leap
+            .is_some_and(|leap| time.abs_diff(leap) < LEAP.unsigned_abs());
         if leaps && !agreed {
             self.leap = Some(time);
             return;
@@ -73,7 +83,14 @@ mod tests {
     fn holds_wild_clocks_to_what_was_received() {
         let mut stream = Stream::default();
         let now = 1_000_000 * SECOND;
-        assert_eq!(stream.place(0, now), Placed { time: now - 600 * SECOND, stream: 0, late: true });
+        assert_eq!(
+            stream.place(0, now),
+            Placed {
+                time: now - 600 * SECOND,
+                stream: 0,
+                late: true
+            }
+        );
         assert_eq!(stream.place(u64::MAX, now).time, now + 5 * SECOND);
         assert!(!stream.place((now - 60 * SECOND) as u64, now).late);
         assert_eq!(stream.now(), now + 5 * SECOND);

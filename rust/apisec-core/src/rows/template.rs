@@ -20,8 +20,13 @@ pub struct Template {
 /// Understood: `{id}` `{id:int}` `{id...}` `:id` `:id?` `<id>` `<int:id>` `(?P<id>\d+)` `*` `**` `{proxy+}`, a leading
 /// `^`, a trailing `$` or slash, a missing first slash, and Go's `GET host/path` patterns.
 pub fn normalise(route: &str) -> Option<Template> {
-    let path = without_method(route.trim()).trim_start_matches('^').trim_end_matches('$');
-    let segments: Vec<String> = split_segments(path).iter().map(|segment| segment_of(segment)).collect();
+    let path = without_method(route.trim())
+        .trim_start_matches('^')
+        .trim_end_matches('$');
+    let segments: Vec<String> = split_segments(path)
+        .iter()
+        .map(|segment| segment_of(segment))
+        .collect();
     let template = build(segments);
     let bare_catch_all = template.catch_all && template.segments == 1;
     (!path.is_empty() && !bare_catch_all).then_some(template)
@@ -78,8 +83,16 @@ fn bracketed(segment: &str) -> Option<String> {
         _ => inner.split(':').next().unwrap_or(inner),
     };
     let braces = segment.as_bytes()[open] != b'(';
-    let takes_rest = braces && (inner.ends_with("...") || inner.ends_with('+') && !inner.contains(':') || inner.starts_with("path:") || inner.ends_with(":path"));
-    let name = if takes_rest || name.starts_with('*') { "*" } else { word(name) };
+    let takes_rest = braces
+        && (inner.ends_with("...")
+            || inner.ends_with('+') && !inner.contains(':')
+            || inner.starts_with("path:")
+            || inner.ends_with(":path"));
+    let name = if takes_rest || name.starts_with('*') {
+        "*"
+    } else {
+        word(name)
+    };
     let tail = bracketed(rest).unwrap_or_else(|| rest.to_owned());
     Some(format!("{}{{{name}}}{tail}", &segment[..open]))
 }
@@ -100,12 +113,17 @@ fn closing(segment: &str, open: usize) -> Option<usize> {
 }
 
 fn group_name(inner: &str) -> Option<&str> {
-    let rest = inner.strip_prefix("?P<").or_else(|| inner.strip_prefix("?<"))?;
+    let rest = inner
+        .strip_prefix("?P<")
+        .or_else(|| inner.strip_prefix("?<"))?;
     rest.split('>').next()
 }
 
 fn word(name: &str) -> &str {
-    let end = name.bytes().position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-')).unwrap_or(name.len());
+    let end = name
+        .bytes()
+        .position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b'-'))
+        .unwrap_or(name.len());
     if end == 0 { "id" } else { &name[..end] }
 }
 
@@ -125,23 +143,44 @@ fn build(segments: Vec<String>) -> Template {
 ///
 /// Source: the typed stage of the templating that `docs/decisions` describes; versions such as `v1` stay literal.
 pub fn typed(path: &str) -> Template {
-    build(path.split('/').filter(|s| !s.is_empty()).map(|s| if is_value(s) { "{id}".to_owned() } else { s.to_owned() }).collect())
+    build(
+        path.split('/')
+            .filter(|s| !s.is_empty())
+            .map(|s| {
+                if is_value(s) {
+                    "{id}".to_owned()
+                } else {
+                    s.to_owned()
+                }
+            })
+            .collect(),
+    )
 }
 
 fn is_value(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-    let hexes = bytes.iter().filter(|b| b.is_ascii_hexdigit() || **b == b'-').count();
+    let hexes = bytes
+        .iter()
+        .filter(|b| b.is_ascii_hexdigit() || **b == b'-')
+        .count();
     let letters = bytes.iter().filter(|b| b.is_ascii_alphabetic()).count();
     let all_number = digits > 0 && letters == 0;
     let hash = hexes == bytes.len() && bytes.len() >= 8 && digits > 0;
     let token = bytes.len() >= 8 && digits >= 3;
-    all_number || hash || token || segment.contains('@') || segment.contains('%') && digits + letters < bytes.len() - 2
+    all_number
+        || hash
+        || token
+        || segment.contains('@')
+        || segment.contains('%') && digits + letters < bytes.len() - 2
 }
 
 /// The segment of a path that stands `from_end` segments before its end; None when the path is shorter.
 pub fn segment_from_end(path: &[u8], from_end: usize) -> Option<&[u8]> {
-    path.split(|b| *b == b'/').filter(|s| !s.is_empty()).rev().nth(from_end)
+    path.split(|b| *b == b'/')
+        .filter(|s| !s.is_empty())
+        .rev()
+        .nth(from_end)
 }
 
 /// Number of segments of a path.
@@ -189,7 +228,10 @@ mod tests {
         assert_eq!(of("/orders/{id}"), Some(0));
         assert_eq!(of("/users/{user}/orders/{id}/items"), Some(1));
         assert_eq!(of("/orders"), None);
-        assert_eq!(segment_from_end(b"/users/5/orders/77/items", 1), Some(&b"77"[..]));
+        assert_eq!(
+            segment_from_end(b"/users/5/orders/77/items", 1),
+            Some(&b"77"[..])
+        );
     }
 
     #[test]

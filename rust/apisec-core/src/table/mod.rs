@@ -77,14 +77,20 @@ impl Table {
     /// The table's own counts.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        Metrics { entries: self.index.len() as u64, ..self.metrics }
+        Metrics {
+            entries: self.index.len() as u64,
+            ..self.metrics
+        }
     }
 
     /// The slot of `key`, or `NONE`.
     #[inline]
     #[must_use]
     pub fn find(&self, key: u64) -> u32 {
-        self.index.find(hash(key), |&slot| self.slab.key(slot) == key).copied().unwrap_or(NONE)
+        self.index
+            .find(hash(key), |&slot| self.slab.key(slot) == key)
+            .copied()
+            .unwrap_or(NONE)
     }
 
     /// The slots of a column of keys (0: none); one search for a run of equal keys.
@@ -118,7 +124,8 @@ impl Table {
     fn insert(&mut self, key: u64, row: u64, time: i64) -> u32 {
         let slot = self.slab.insert(key, time, self.fresh.len());
         let slab = &self.slab;
-        self.index.insert_unique(hash(key), slot, |&other| hash(slab.key(other)));
+        self.index
+            .insert_unique(hash(key), slot, |&other| hash(slab.key(other)));
         self.fresh.push((row, slot));
         self.metrics.bytes += self.cost(slot);
         slot
@@ -165,7 +172,12 @@ impl Table {
     /// Removes every entry.
     pub fn clear(&mut self) {
         self.fresh.clear();
-        for slot in self.probation.drain(..).chain(self.main.drain(..)).collect::<Vec<_>>() {
+        for slot in self
+            .probation
+            .drain(..)
+            .chain(self.main.drain(..))
+            .collect::<Vec<_>>()
+        {
             self.remove(slot);
         }
         self.probation_bytes = 0;
@@ -173,7 +185,13 @@ impl Table {
 
     /// Puts `count` cells from `cell` on back to their beginning, in every settled entry; `spills` if the first is a handle.
     pub fn zero(&mut self, cell: usize, count: usize, spills: bool) {
-        for slot in self.probation.iter().chain(&self.main).copied().collect::<Vec<_>>() {
+        for slot in self
+            .probation
+            .iter()
+            .chain(&self.main)
+            .copied()
+            .collect::<Vec<_>>()
+        {
             if spills {
                 self.spill.free(self.slab.cells(slot)[cell]);
             }

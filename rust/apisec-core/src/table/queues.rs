@@ -30,7 +30,9 @@ impl Table {
     /// One step of eviction: removes, promotes or spares the entry at a head. False when there is none.
     fn evict_one(&mut self) -> bool {
         if self.probation_bytes > self.cap / 5 || self.main.is_empty() {
-            let Some(slot) = self.pop_probation() else { return false };
+            let Some(slot) = self.pop_probation() else {
+                return false;
+            };
             if self.slab.later(slot) {
                 self.slab.set_place(slot, Place::Main);
                 self.main.push_back(slot);
@@ -66,7 +68,9 @@ impl Table {
             self.remove(slot);
         }
         for _ in 0..self.main.len().min(LOOKED_AT) {
-            let Some(slot) = self.main.pop_front() else { break };
+            let Some(slot) = self.main.pop_front() else {
+                break;
+            };
             if self.is_expired(slot, now) {
                 self.metrics.expired += 1;
                 self.remove(slot);

@@ -40,7 +40,11 @@ impl Slab {
         let wanted = usize::try_from(entries).unwrap_or(0).saturating_mul(stride);
         // Refused memory is no error here: the vector grows as any other.
         let _ = words.try_reserve_exact(wanted.min(1 << 24));
-        Self { words, free: Vec::new(), stride }
+        Self {
+            words,
+            free: Vec::new(),
+            stride,
+        }
     }
 
     pub fn width(&self) -> usize {

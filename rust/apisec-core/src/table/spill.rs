@@ -38,7 +38,9 @@ impl Spill {
         if *handle == 0 {
             *handle = self.make();
         }
-        let Some(list) = self.lists.get_mut(*handle as usize - 1) else { return };
+        let Some(list) = self.lists.get_mut(*handle as usize - 1) else {
+            return;
+        };
         let (before, at) = (list.len(), at.min(list.len()));
         let after = before + values.len();
         if after > list.capacity() {
@@ -60,7 +62,12 @@ impl Spill {
     }
 
     fn edit(&mut self, handle: &mut u64, change: impl FnOnce(&mut Vec<u64>)) {
-        let Some(list) = (*handle as usize).checked_sub(1).and_then(|at| self.lists.get_mut(at)) else { return };
+        let Some(list) = (*handle as usize)
+            .checked_sub(1)
+            .and_then(|at| self.lists.get_mut(at))
+        else {
+            return;
+        };
         let before = list.len();
         change(list);
         self.grown += list.len() as i64 - before as i64;
@@ -74,7 +81,10 @@ impl Spill {
 
     /// Frees the list of a handle.
     pub fn free(&mut self, handle: u64) {
-        if let Some(list) = (handle as usize).checked_sub(1).and_then(|at| self.lists.get_mut(at)) {
+        if let Some(list) = (handle as usize)
+            .checked_sub(1)
+            .and_then(|at| self.lists.get_mut(at))
+        {
             *list = Vec::new();
             self.free.push(handle as u32 - 1);
         }

@@ -26,7 +26,12 @@ fn kept_after_flood(times: u64, wait: i64) -> usize {
     for batch in 0..400 {
         for number in 0..100 {
             for again in 0..times {
-                table.visit(key(1 << 40 | batch << 20 | number), NONE, row, time + again as i64 * wait);
+                table.visit(
+                    key(1 << 40 | batch << 20 | number),
+                    NONE,
+                    row,
+                    time + again as i64 * wait,
+                );
                 row += 1;
             }
         }
@@ -34,7 +39,9 @@ fn kept_after_flood(times: u64, wait: i64) -> usize {
         time += SECOND / 4;
         assert!(table.metrics().bytes <= 5_000 * COST);
     }
-    (0..established).filter(|&number| table.find(key(number)) != NONE).count()
+    (0..established)
+        .filter(|&number| table.find(key(number)) != NONE)
+        .count()
 }
 
 #[test]
@@ -59,7 +66,9 @@ fn keys_that_come_back_later_do_displace_idle_ones() {
         });
         table.settle();
     }
-    let came_back = (0..200).filter(|&number| table.find(key(1000 + number)) != NONE).count();
+    let came_back = (0..200)
+        .filter(|&number| table.find(key(1000 + number)) != NONE)
+        .count();
     assert!(came_back >= 20, "{came_back}");
     assert!(table.metrics().bytes <= 100 * COST);
 }
@@ -85,7 +94,15 @@ fn what_is_not_visited_expires_and_its_slot_is_zero_when_used_again() {
     table.expire(100 * SECOND);
     assert_eq!(table.metrics().entries, 1);
     table.expire(100 * SECOND + 1);
-    assert_eq!(table.metrics(), Metrics { entries: 0, bytes: 0, evicted: 0, expired: 1 });
+    assert_eq!(
+        table.metrics(),
+        Metrics {
+            entries: 0,
+            bytes: 0,
+            evicted: 0,
+            expired: 1
+        }
+    );
     let again = table.visit(key(2), NONE, 1, 0);
     assert_eq!((again, table.cells(again)), (slot, &[0, 0][..]));
 }
@@ -98,7 +115,12 @@ fn main_expires_by_a_roving_look() {
             table.visit(key(number), NONE, number, round * 2 * SECOND);
         });
         (0..40).for_each(|other| {
-            table.visit(key(9_000 + 100 * round as u64 + other), NONE, 200 + other, round * 2 * SECOND);
+            table.visit(
+                key(9_000 + 100 * round as u64 + other),
+                NONE,
+                200 + other,
+                round * 2 * SECOND,
+            );
         });
         table.settle();
     }
@@ -140,8 +162,16 @@ fn spilled_words_are_charged_and_given_back() {
 fn a_table_smaller_than_one_entry_holds_none_after_a_settle() {
     let mut table = Table::new(CELLS, vec![], 1, SECOND);
     (0..10).for_each(|number| {
-            table.visit(key(number), NONE, number, 0);
-        });
+        table.visit(key(number), NONE, number, 0);
+    });
     table.settle();
-    assert_eq!(table.metrics(), Metrics { entries: 0, bytes: 0, evicted: 10, expired: 0 });
+    assert_eq!(
+        table.metrics(),
+        Metrics {
+            entries: 0,
+            bytes: 0,
+            evicted: 10,
+            expired: 0
+        }
+    );
 }

@@ -36,7 +36,10 @@ impl Slice {
     /// From `at` to `end`; both fit, as requests over 2 GiB are refused.
     #[inline]
     pub fn new(at: usize, end: usize) -> Self {
-        Self { at: at as u32, len: end.saturating_sub(at) as u32 }
+        Self {
+            at: at as u32,
+            len: end.saturating_sub(at) as u32,
+        }
     }
 
     /// Offset behind the last byte.
@@ -74,7 +77,10 @@ impl<'a> Cursor<'a> {
     /// On a stretch of it; empty when it lies outside.
     pub fn over(bytes: &'a [u8], slice: Slice) -> Self {
         let bytes = bytes.get(..slice.end()).unwrap_or_default();
-        Self { bytes, at: (slice.at as usize).min(bytes.len()) }
+        Self {
+            bytes,
+            at: (slice.at as usize).min(bytes.len()),
+        }
     }
 
     /// The offset of the next byte.
@@ -116,7 +122,14 @@ impl<'a> Cursor<'a> {
     fn long_varint(&mut self) -> Result<u64> {
         let start = self.at;
         let mut value = 0u64;
-        for (index, &byte) in self.bytes.get(start..).unwrap_or_default().iter().take(10).enumerate() {
+        for (index, &byte) in self
+            .bytes
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take(10)
+            .enumerate()
+        {
             value |= u64::from(byte & 0x7f) << (7 * index as u32);
             if byte < 0x80 {
                 self.at = start + index + 1;
@@ -124,7 +137,10 @@ impl<'a> Cursor<'a> {
             }
         }
         let short = self.bytes.len() - start < 10;
-        Err(Error::new(start, if short { What::Truncated } else { What::Varint }))
+        Err(Error::new(
+            start,
+            if short { What::Truncated } else { What::Varint },
+        ))
     }
 
     /// Reads a tag: field number and wire type in one number, to be matched with [`varint`], [`length`] and kin.
@@ -141,7 +157,13 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         let length = self.varint()?;
         if length > (self.bytes.len() - self.at) as u64 {
-            return Err(Error::new(start, What::Length { length, end: self.bytes.len() }));
+            return Err(Error::new(
+                start,
+                What::Length {
+                    length,
+                    end: self.bytes.len(),
+                },
+            ));
         }
         let at = self.at;
         self.at += length as usize;
@@ -152,13 +174,19 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn message(&mut self) -> Result<Self> {
         let slice = self.slice()?;
-        Ok(Self { bytes: self.bytes.get(..self.at).unwrap_or_default(), at: slice.at as usize })
+        Ok(Self {
+            bytes: self.bytes.get(..self.at).unwrap_or_default(),
+            at: slice.at as usize,
+        })
     }
 
     /// Reads a fixed 64-bit field.
     #[inline]
     pub fn bits64(&mut self) -> Result<u64> {
-        let bytes = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<8>());
+        let bytes = self
+            .bytes
+            .get(self.at..)
+            .and_then(|rest| rest.first_chunk::<8>());
         let bytes = bytes.ok_or_else(|| Error::new(self.at, What::Truncated))?;
         self.at += 8;
         Ok(u64::from_le_bytes(*bytes))

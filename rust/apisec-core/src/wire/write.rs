@@ -33,7 +33,10 @@ pub fn put_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
 }
 
 /// Appends a message whose body `write` appends; the length is put before it afterwards.
-pub fn put_length<T, E>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Result<T, E> {
+pub fn put_length<T, E>(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+) -> Result<T, E> {
     let at = out.len();
     out.push(0);
     let answer = write(out)?;

@@ -1,5 +1,11 @@
 //! A codec that counts spans, a backend that answers by rule, and a client that is not ours.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs
+)]
 
 use std::{
     any::Any,
@@ -13,9 +19,9 @@ use std::{
 };
 
 use apisec_io::{
+    admit::Route,
     config::{ExporterConfig, IoConfig, ServerConfig},
     export::Exporter,
-    admit::Route,
     merge::Outgoing,
     otlp::{Signal, Transport},
     reply::{Reason, Refusal, Reply},
@@ -85,7 +91,8 @@ pub fn codec() -> Codec {
             if received.json {
                 return Ok(Box::new(Counted(received.bytes, 1)));
             }
-            let spans = count(&received.bytes).ok_or_else(|| Refusal::new(Reason::Malformed, "offset 0: not a span"))?;
+            let spans = count(&received.bytes)
+                .ok_or_else(|| Refusal::new(Reason::Malformed, "offset 0: not a span"))?;
             if spans > 131_072 {
                 return Err(Refusal::new(Reason::TooManySpans, "more than 131072 spans"));
             }
@@ -98,7 +105,11 @@ pub fn codec() -> Codec {
 fn split(bytes: &Bytes, max_spans: u32, max_bytes: usize) -> Vec<(Bytes, u32)> {
     let one = bytes.len() / count(bytes).unwrap_or(1).max(1) as usize;
     let step = (max_bytes / one).clamp(1, max_spans as usize) * one;
-    (0..bytes.len()).step_by(step).map(|at| bytes.slice(at..(at + step).min(bytes.len()))).map(|part| (part.clone(), count(&part).unwrap())).collect()
+    (0..bytes.len())
+        .step_by(step)
+        .map(|at| bytes.slice(at..(at + step).min(bytes.len())))
+        .map(|part| (part.clone(), count(&part).unwrap()))
+        .collect()
 }
 
 pub fn io() -> Arc<Io> {
@@ -117,7 +128,15 @@ pub fn exporter(io: &Io, config: Value) -> Exporter {
 
 pub fn server(io: &Io, config: Value, route: &Route) -> Server {
     let config: ServerConfig = serde_json::from_value(config).unwrap();
-    io.server(config, [Some(route.clone()), Some(route.clone()), Some(route.clone())]).unwrap()
+    io.server(
+        config,
+        [
+            Some(route.clone()),
+            Some(route.clone()),
+            Some(route.clone()),
+        ],
+    )
+    .unwrap()
 }
 
 pub fn ports() -> Value {
@@ -125,7 +144,12 @@ pub fn ports() -> Value {
 }
 
 pub fn address(server: &Server, transport: Transport) -> SocketAddr {
-    server.addresses().iter().find(|(kind, _)| *kind == transport).unwrap().1
+    server
+        .addresses()
+        .iter()
+        .find(|(kind, _)| *kind == transport)
+        .unwrap()
+        .1
 }
 
 /// An engine thread: pulls, lets `rule` decide: Some = answer, None = push to the exporter.
@@ -149,11 +173,17 @@ pub type Rule = Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
 
 pub fn engine(io: &Arc<Io>, exporter: Option<Exporter>, keep: bool, rule: Rule) -> EngineThread {
     let stop = Arc::new(AtomicBool::new(false));
-    let (seen, spans) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU64::new(0)));
+    let (seen, spans) = (
+        Arc::new(Mutex::new(Vec::new())),
+        Arc::new(AtomicU64::new(0)),
+    );
     let (io, stopped, kept, total) = (io.clone(), stop.clone(), seen.clone(), spans.clone());
     let thread = std::thread::spawn(move || {
         while !stopped.load(SeqCst) {
-            let pulled = io.core().mailbox.pull(1024, 131_072, Duration::from_millis(20));
+            let pulled = io
+                .core()
+                .mailbox
+                .pull(1024, 131_072, Duration::from_millis(20));
             let mut outgoing = Vec::new();
             for request in pulled {
                 total.fetch_add(u64::from(request.spans), SeqCst);
@@ -162,7 +192,11 @@ pub fn engine(io: &Arc<Io>, exporter: Option<Exporter>, keep: bool, rule: Rule) 
                 }
                 match rule(&request) {
                     Some(reply) => request.answer(reply),
-                    None => outgoing.push(Outgoing { request, payload: None, same: true }),
+                    None => outgoing.push(Outgoing {
+                        request,
+                        payload: None,
+                        same: true,
+                    }),
                 }
             }
             if let Some(exporter) = &exporter {
@@ -170,11 +204,18 @@ pub fn engine(io: &Arc<Io>, exporter: Option<Exporter>, keep: bool, rule: Rule) 
             }
         }
     });
-    EngineThread { stop, seen, spans, thread: Some(thread) }
+    EngineThread {
+        stop,
+        seen,
+        spans,
+        thread: Some(thread),
+    }
 }
 
 fn seen_of(request: &Request) -> Seen {
-    let text = |(name, value): &(http::HeaderName, http::HeaderValue)| (name.to_string(), value.to_str().unwrap().to_owned());
+    let text = |(name, value): &(http::HeaderName, http::HeaderValue)| {
+        (name.to_string(), value.to_str().unwrap().to_owned())
+    };
     Seen {
         signal: request.signal,
         spans: request.spans,
@@ -200,8 +241,16 @@ pub struct Backend {
 
 pub fn backend(rule: Rule) -> Backend {
     let io = io_with(json!({"engine_wait": 60.0}));
-    let server = server(&io, json!({"name": "sink", "grpc": {"endpoint": "127.0.0.1:0"}, "http": {"endpoint": "127.0.0.1:0"}, "metadata_keys": ["x-scope-orgid", "x-test"]}), &Route::Engine(None));
-    Backend { engine: engine(&io, None, true, rule), server, io }
+    let server = server(
+        &io,
+        json!({"name": "sink", "grpc": {"endpoint": "127.0.0.1:0"}, "http": {"endpoint": "127.0.0.1:0"}, "metadata_keys": ["x-scope-orgid", "x-test"]}),
+        &Route::Engine(None),
+    );
+    Backend {
+        engine: engine(&io, None, true, rule),
+        server,
+        io,
+    }
 }
 
 pub fn accepting() -> Backend {
@@ -231,11 +280,17 @@ pub struct Got {
 
 impl Got {
     pub fn code(&self) -> i32 {
-        let code = self.trailers.get("grpc-status").or(self.headers.get("grpc-status"));
+        let code = self
+            .trailers
+            .get("grpc-status")
+            .or(self.headers.get("grpc-status"));
         code.map_or(-1, |code| code.to_str().unwrap().parse().unwrap())
     }
     pub fn message(&self) -> String {
-        self.headers.get("grpc-message").map(|text| text.to_str().unwrap().to_owned()).unwrap_or_default()
+        self.headers
+            .get("grpc-message")
+            .map(|text| text.to_str().unwrap().to_owned())
+            .unwrap_or_default()
     }
 }
 
@@ -247,7 +302,9 @@ pub async fn connect(address: SocketAddr) -> Sender {
     over(socket).await
 }
 
-pub async fn over(socket: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static) -> Sender {
+pub async fn over(
+    socket: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+) -> Sender {
     let (sender, connection) = h2::client::handshake(socket).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });
     sender
@@ -263,7 +320,12 @@ pub fn framed(message: &[u8], packed: bool) -> Bytes {
 pub const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 /// A request over HTTP/2 in DATA frames of at most 16 KiB, as Go sends them.
-pub async fn exchange(sender: &Sender, path: &str, headers: &[(&str, &str)], body: Bytes) -> Result<Got, h2::Error> {
+pub async fn exchange(
+    sender: &Sender,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Bytes,
+) -> Result<Got, h2::Error> {
     let mut request = http::Request::post(format!("http://test{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -278,7 +340,11 @@ pub async fn exchange(sender: &Sender, path: &str, headers: &[(&str, &str)], bod
         }
     }
     let (head, mut reader) = response.await?.into_parts();
-    let mut got = Got { status: head.status.as_u16(), headers: head.headers, ..Got::default() };
+    let mut got = Got {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        ..Got::default()
+    };
     let mut whole = Vec::new();
     while let Some(data) = reader.data().await {
         let data = data?;
@@ -291,14 +357,23 @@ pub async fn exchange(sender: &Sender, path: &str, headers: &[(&str, &str)], bod
 }
 
 pub async fn grpc(sender: &Sender, message: &Bytes) -> Result<Got, h2::Error> {
-    exchange(sender, TRACES, &[("content-type", "application/grpc"), ("te", "trailers")], framed(message, false)).await
+    exchange(
+        sender,
+        TRACES,
+        &[("content-type", "application/grpc"), ("te", "trailers")],
+        framed(message, false),
+    )
+    .await
 }
 
 /// A request over HTTP/1.1, read to its end.
 pub async fn http1(address: SocketAddr, head: &str, body: &[u8]) -> Got {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head = format!("{head}\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{head}\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     drop(socket.write_all(head.as_bytes()).await);
     drop(socket.write_all(body).await);
     let mut raw = Vec::new();
@@ -307,18 +382,36 @@ pub async fn http1(address: SocketAddr, head: &str, body: &[u8]) -> Got {
 }
 
 pub fn parse(raw: &[u8]) -> Got {
-    let Some(end) = raw.windows(4).position(|four| four == b"\r\n\r\n") else { return Got::default() };
+    let Some(end) = raw.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Got::default();
+    };
     let head = String::from_utf8_lossy(&raw[..end]).into_owned();
     let mut lines = head.split("\r\n");
-    let mut got = Got { body: Bytes::copy_from_slice(&raw[end + 4..]), ..Got::default() };
-    got.status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let mut got = Got {
+        body: Bytes::copy_from_slice(&raw[end + 4..]),
+        ..Got::default()
+    };
+    got.status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
-        got.headers.append(http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        got.headers.append(
+            http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            value.parse().unwrap(),
+        );
     }
     got
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }

@@ -11,6 +11,7 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -41,12 +42,29 @@ HASHED = {
 
 NUMBERS = ("status", "request_size", "response_size")
 TEXTS = (
-    *("service", "namespace", "environment", "version", "method", "scheme", "host", "path", "query", "route", "client", "peer"),
+    *("service", "namespace", "environment", "version", "method", "scheme", "host", "path", "query", "route", "rpc", "client", "peer"),
     *("forwarded", "agent", "user", "session", "credential", "role", "error"),
 )
-RESERVED, RPC, HTTP = 1, 2, 4
+RESERVED, HTTP = 1, 4
 
-GRPC = {0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 405, 13: 500, 14: 503, 15: 500}
+GRPC = {
+    0: 200,
+    1: 499,
+    2: 500,
+    3: 400,
+    4: 504,
+    5: 404,
+    6: 409,
+    7: 403,
+    8: 429,
+    9: 400,
+    10: 409,
+    11: 400,
+    12: 405,
+    13: 500,
+    14: 503,
+    15: 500,
+}
 GRPC[16] = 401
 GRPC_NAMES = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED"),
@@ -116,7 +134,7 @@ class Codec:
         for attribute in _all_attributes(message):
             key = attribute.key.decode(errors="replace")
             if key in self.spec["secret_headers"]:
-                _change_texts(attribute.value, lambda text, key=key: _overwrite(text, key, counts))
+                _change_texts(attribute.value, partial(_overwrite, name=key, counts=counts))
             elif key in self.spec["query_carriers"]:
                 _change_texts(attribute.value, lambda text: self._redact_query(text, counts))
         return counts
@@ -144,8 +162,8 @@ class Codec:
         row["marks"] = RESERVED if any(attribute.key.startswith(self.spec["reserved"].encode()) for attribute in span.attributes) else 0
         for column in self.spec["columns"]:
             value = self._column(column, span, resource)
-            if column["column"] in ("rpc", "http"):
-                row["marks"] |= {"rpc": RPC, "http": HTTP}[column["column"]] if value is not None else 0
+            if column["column"] == "http":
+                row["marks"] |= HTTP if value is not None else 0
             else:
                 row[column["column"]] = value
         row |= {"name": span.name, "scope": scope, "kind": span.kind, "start": span.start_time_unix_nano, "end": span.end_time_unix_nano}
@@ -173,7 +191,7 @@ class Codec:
 
     def _read(self, value: Any, reading: str, column: str) -> bytes | float | bool | None:
         plain = _plain(value)
-        if column in ("rpc", "http"):
+        if column == "http":
             return True if plain is not None else None
         if column in NUMBERS:
             if isinstance(plain, list):
@@ -182,7 +200,8 @@ class Codec:
         if reading.startswith("constant:"):
             return reading.removeprefix("constant:").encode() if plain is not None else None
         text = _text(plain, reading, self.limits["text"])
-        part = PARTS.get(reading, lambda text: text)(text) if text is not None else None
+        take = PARTS.get(reading)
+        part = take(text) if take is not None and text is not None else text
         return None if part is None or self._is_missing(part) else part
 
     def _is_missing(self, text: bytes) -> bool:

@@ -56,6 +56,8 @@ def _scalar(field: FieldDescriptor, value: Any) -> Any:
     if field.enum_type is not None:
         return _enumerated(field, value)
     match field.type:
+        case FieldDescriptor.TYPE_STRING:
+            return _checked(value, str)
         case FieldDescriptor.TYPE_BYTES if field.name != "bytes_value":
             return _checked(value, str).encode()
         case FieldDescriptor.TYPE_BYTES:
@@ -81,7 +83,7 @@ def _identity(value: Any, size: int) -> bytes:
 
 
 def _enumerated(field: FieldDescriptor, value: Any) -> int:
-    names: dict[str, Any] = dict(field.enum_type.values_by_name)
+    names: dict[str, Any] = dict(field.enum_type.values_by_name) if field.enum_type is not None else {}
     if isinstance(value, str) and not re.fullmatch("-?[0-9]+", value):
         return names[value].number if value in names else 0
     return _integer(value)

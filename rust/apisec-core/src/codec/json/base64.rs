@@ -2,7 +2,9 @@
 
 /// The bytes that `text` stands for; None when it is no base64.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.strip_suffix(b"=").map_or(text, |text| text.strip_suffix(b"=").unwrap_or(text));
+    let text = text
+        .strip_suffix(b"=")
+        .map_or(text, |text| text.strip_suffix(b"=").unwrap_or(text));
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     for group in text.chunks(4) {
         let mut bits = 0u32;

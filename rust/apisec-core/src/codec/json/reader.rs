@@ -16,7 +16,14 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { at: if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }, bytes }
+        Self {
+            at: if bytes.starts_with(b"\xef\xbb\xbf") {
+                3
+            } else {
+                0
+            },
+            bytes,
+        }
     }
 
     pub fn at(&self) -> usize {
@@ -48,7 +55,11 @@ impl<'a> Reader<'a> {
     }
 
     pub fn expect(&mut self, byte: u8, why: &'static str) -> Result<()> {
-        if self.take(byte) { Ok(()) } else { self.error(why) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            self.error(why)
+        }
     }
 
     /// Reads `null` if it comes next.
@@ -60,7 +71,12 @@ impl<'a> Reader<'a> {
     }
 
     fn word(&mut self, word: &[u8]) -> Result<()> {
-        if self.bytes.get(self.at..).unwrap_or_default().starts_with(word) {
+        if self
+            .bytes
+            .get(self.at..)
+            .unwrap_or_default()
+            .starts_with(word)
+        {
             self.at += word.len();
             return Ok(());
         }
@@ -82,7 +98,9 @@ impl<'a> Reader<'a> {
         }
         let start = self.at;
         let rest = self.bytes.get(start..).unwrap_or_default();
-        let len = rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+        let len = rest
+            .iter()
+            .position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
         self.at += len.unwrap_or(rest.len());
         match self.bytes.get(start..self.at).map(std::str::from_utf8) {
             Some(Ok(text)) if !text.is_empty() => Ok(Cow::Borrowed(text)),
@@ -144,7 +162,13 @@ impl<'a> Reader<'a> {
     /// Behind `\u`: four digits, and the other half of a surrogate pair; half a pair is U+FFFD.
     fn unicode(&mut self) -> Result<char> {
         let high = self.four_digits()?;
-        if (0xD800..0xDC00).contains(&high) && self.bytes.get(self.at..).unwrap_or_default().starts_with(b"\\u") {
+        if (0xD800..0xDC00).contains(&high)
+            && self
+                .bytes
+                .get(self.at..)
+                .unwrap_or_default()
+                .starts_with(b"\\u")
+        {
             let back = self.at;
             self.at += 2;
             let low = self.four_digits()?;

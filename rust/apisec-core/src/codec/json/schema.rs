@@ -34,13 +34,25 @@ pub(super) enum Kind {
 }
 
 const fn field(number: u32, name: &'static str, snake: &'static str, kind: Kind) -> Field {
-    Field { name, snake, number, kind }
+    Field {
+        name,
+        snake,
+        number,
+        kind,
+    }
 }
 
-use Kind::{Base64, Bool, Double, Enum, Fixed32, Fixed64, Id, Messages, Signed, Text, Texts, Unsigned32};
+use Kind::{
+    Base64, Bool, Double, Enum, Fixed32, Fixed64, Id, Messages, Signed, Text, Texts, Unsigned32,
+};
 
 /// `ExportTraceServiceRequest`.
-pub(super) static REQUEST: Message = &[field(1, "resourceSpans", "resource_spans", Messages(&RESOURCE_SPANS))];
+pub(super) static REQUEST: Message = &[field(
+    1,
+    "resourceSpans",
+    "resource_spans",
+    Messages(&RESOURCE_SPANS),
+)];
 
 static RESOURCE_SPANS: Message = &[
     field(1, "resource", "resource", Kind::Message(&RESOURCE)),
@@ -50,7 +62,12 @@ static RESOURCE_SPANS: Message = &[
 
 static RESOURCE: Message = &[
     field(1, "attributes", "attributes", Messages(&KEY_VALUE)),
-    field(2, "droppedAttributesCount", "dropped_attributes_count", Unsigned32),
+    field(
+        2,
+        "droppedAttributesCount",
+        "dropped_attributes_count",
+        Unsigned32,
+    ),
     field(3, "entityRefs", "entity_refs", Messages(&ENTITY_REF)),
 ];
 
@@ -71,7 +88,12 @@ static SCOPE: Message = &[
     field(1, "name", "name", Text),
     field(2, "version", "version", Text),
     field(3, "attributes", "attributes", Messages(&KEY_VALUE)),
-    field(4, "droppedAttributesCount", "dropped_attributes_count", Unsigned32),
+    field(
+        4,
+        "droppedAttributesCount",
+        "dropped_attributes_count",
+        Unsigned32,
+    ),
 ];
 
 static SPAN: Message = &[
@@ -84,7 +106,12 @@ static SPAN: Message = &[
     field(7, "startTimeUnixNano", "start_time_unix_nano", Fixed64),
     field(8, "endTimeUnixNano", "end_time_unix_nano", Fixed64),
     field(9, "attributes", "attributes", Messages(&KEY_VALUE)),
-    field(10, "droppedAttributesCount", "dropped_attributes_count", Unsigned32),
+    field(
+        10,
+        "droppedAttributesCount",
+        "dropped_attributes_count",
+        Unsigned32,
+    ),
     field(11, "events", "events", Messages(&EVENT)),
     field(12, "droppedEventsCount", "dropped_events_count", Unsigned32),
     field(13, "links", "links", Messages(&LINK)),
@@ -93,14 +120,25 @@ static SPAN: Message = &[
     field(16, "flags", "flags", Fixed32),
 ];
 
-const KINDS: &[&str] =
-    &["SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER"];
+const KINDS: &[&str] = &[
+    "SPAN_KIND_UNSPECIFIED",
+    "SPAN_KIND_INTERNAL",
+    "SPAN_KIND_SERVER",
+    "SPAN_KIND_CLIENT",
+    "SPAN_KIND_PRODUCER",
+    "SPAN_KIND_CONSUMER",
+];
 
 static EVENT: Message = &[
     field(1, "timeUnixNano", "time_unix_nano", Fixed64),
     field(2, "name", "name", Text),
     field(3, "attributes", "attributes", Messages(&KEY_VALUE)),
-    field(4, "droppedAttributesCount", "dropped_attributes_count", Unsigned32),
+    field(
+        4,
+        "droppedAttributesCount",
+        "dropped_attributes_count",
+        Unsigned32,
+    ),
 ];
 
 static LINK: Message = &[
@@ -108,14 +146,29 @@ static LINK: Message = &[
     field(2, "spanId", "span_id", Id(8)),
     field(3, "traceState", "trace_state", Text),
     field(4, "attributes", "attributes", Messages(&KEY_VALUE)),
-    field(5, "droppedAttributesCount", "dropped_attributes_count", Unsigned32),
+    field(
+        5,
+        "droppedAttributesCount",
+        "dropped_attributes_count",
+        Unsigned32,
+    ),
     field(6, "flags", "flags", Fixed32),
 ];
 
-static STATUS: Message =
-    &[field(2, "message", "message", Text), field(3, "code", "code", Enum(&["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"]))];
+static STATUS: Message = &[
+    field(2, "message", "message", Text),
+    field(
+        3,
+        "code",
+        "code",
+        Enum(&["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"]),
+    ),
+];
 
-static KEY_VALUE: Message = &[field(1, "key", "key", Text), field(2, "value", "value", Kind::Message(&ANY_VALUE))];
+static KEY_VALUE: Message = &[
+    field(1, "key", "key", Text),
+    field(2, "value", "value", Kind::Message(&ANY_VALUE)),
+];
 
 static ANY_VALUE: Message = &[
     field(1, "stringValue", "string_value", Text),

@@ -23,7 +23,12 @@ pub fn transcode(json: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
-fn put_message(reader: &mut Reader<'_>, message: Message, room: u32, out: &mut Vec<u8>) -> Result<()> {
+fn put_message(
+    reader: &mut Reader<'_>,
+    message: Message,
+    room: u32,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     reader.expect(b'{', "an object is wanted")?;
     if reader.take(b'}') {
         return Ok(());
@@ -33,7 +38,11 @@ fn put_message(reader: &mut Reader<'_>, message: Message, room: u32, out: &mut V
     loop {
         let name = reader.string()?;
         reader.expect(b':', "a colon is wanted")?;
-        let found = (next..message.len()).chain(0..next).find(|&index| message.get(index).is_some_and(|field| is_named(field, &name)));
+        let found = (next..message.len()).chain(0..next).find(|&index| {
+            message
+                .get(index)
+                .is_some_and(|field| is_named(field, &name))
+        });
         match found.and_then(|index| Some((index, message.get(index)?))) {
             None => reader.skip()?,
             Some(_) if reader.null()? => {}
@@ -56,10 +65,16 @@ fn put_field(reader: &mut Reader<'_>, field: &Field, room: u32, out: &mut Vec<u8
     let number = field.number;
     match field.kind {
         Kind::Message(message) => put_nested(reader, number, message, room, out)?,
-        Kind::Messages(message) => each(reader, |reader| put_nested(reader, number, message, room, out))?,
+        Kind::Messages(message) => each(reader, |reader| {
+            put_nested(reader, number, message, room, out)
+        })?,
         Kind::Text => put_bytes(out, number, reader.string()?.as_bytes()),
         Kind::Texts => each(reader, |reader| {
-            let text = if reader.null()? { Default::default() } else { reader.string()? };
+            let text = if reader.null()? {
+                Default::default()
+            } else {
+                reader.string()?
+            };
             put_bytes(out, number, text.as_bytes());
             Ok(())
         })?,
@@ -67,11 +82,19 @@ fn put_field(reader: &mut Reader<'_>, field: &Field, room: u32, out: &mut Vec<u8
         Kind::Base64 => {
             let at = reader.at();
             let bytes = base64::decode(reader.string()?.as_bytes());
-            put_bytes(out, number, &bytes.ok_or_else(|| Error::new(at, What::Json("base64 is wanted")))?);
+            put_bytes(
+                out,
+                number,
+                &bytes.ok_or_else(|| Error::new(at, What::Json("base64 is wanted")))?,
+            );
         }
         Kind::Bool => put_number(out, number, u64::from(reader.bool()?)),
         Kind::Enum(names) => put_number(out, number, enumerated(reader, names)?),
-        Kind::Signed => put_number(out, number, integer(reader, i64::MIN.into(), i64::MAX.into())? as u64),
+        Kind::Signed => put_number(
+            out,
+            number,
+            integer(reader, i64::MIN.into(), i64::MAX.into())? as u64,
+        ),
         Kind::Unsigned32 => put_number(out, number, integer(reader, 0, u32::MAX.into())? as u64),
         Kind::Fixed32 => {
             let value = integer(reader, 0, u32::MAX.into())? as u32;
@@ -84,7 +107,13 @@ fn put_field(reader: &mut Reader<'_>, field: &Field, room: u32, out: &mut Vec<u8
     Ok(())
 }
 
-fn put_nested(reader: &mut Reader<'_>, number: u32, message: Message, room: u32, out: &mut Vec<u8>) -> Result<()> {
+fn put_nested(
+    reader: &mut Reader<'_>,
+    number: u32,
+    message: Message,
+    room: u32,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let room = deeper(room, reader.at())?;
     put_varint(out, length(number).into());
     if reader.null()? {
@@ -95,7 +124,10 @@ fn put_nested(reader: &mut Reader<'_>, number: u32, message: Message, room: u32,
 }
 
 /// Calls `element` for each element of an array.
-fn each(reader: &mut Reader<'_>, mut element: impl FnMut(&mut Reader<'_>) -> Result<()>) -> Result<()> {
+fn each(
+    reader: &mut Reader<'_>,
+    mut element: impl FnMut(&mut Reader<'_>) -> Result<()>,
+) -> Result<()> {
     reader.expect(b'[', "an array is wanted")?;
     if reader.take(b']') {
         return Ok(());
@@ -131,8 +163,11 @@ fn put_id(reader: &mut Reader<'_>, number: u32, size: usize, out: &mut Vec<u8>) 
     }
     let mut bytes = Vec::with_capacity(size);
     for pair in text.as_bytes().chunks_exact(2) {
-        let byte = pair.iter().try_fold(0, |byte, &letter| Some(byte << 4 | digit(letter)?));
-        bytes.push(byte.ok_or_else(|| Error::new(at, What::Json("an id that is not hexadecimal")))?);
+        let byte = pair
+            .iter()
+            .try_fold(0, |byte, &letter| Some(byte << 4 | digit(letter)?));
+        bytes
+            .push(byte.ok_or_else(|| Error::new(at, What::Json("an id that is not hexadecimal")))?);
     }
     put_bytes(out, number, &bytes);
     Ok(())
@@ -143,7 +178,10 @@ fn enumerated(reader: &mut Reader<'_>, names: &[&str]) -> Result<u64> {
     if reader.peek() == Some(b'"') {
         let name = reader.string()?;
         let named = names.iter().position(|known| *known == name);
-        return Ok(named.map(|number| number as u64).or_else(|| name.parse::<i32>().ok().map(|number| number as u64)).unwrap_or(0));
+        return Ok(named
+            .map(|number| number as u64)
+            .or_else(|| name.parse::<i32>().ok().map(|number| number as u64))
+            .unwrap_or(0));
     }
     Ok(integer(reader, i32::MIN.into(), i32::MAX.into())? as u64)
 }
@@ -154,7 +192,10 @@ fn integer(reader: &mut Reader<'_>, least: i128, most: i128) -> Result<i128> {
     let at = reader.at();
     let text = reader.numeric()?;
     let whole = text.parse::<i128>().ok().or_else(|| {
-        let value = text.parse::<f64>().ok().filter(|value| value.fract() == 0.0 && value.abs() < 1e20)?;
+        let value = text
+            .parse::<f64>()
+            .ok()
+            .filter(|value| value.fract() == 0.0 && value.abs() < 1e20)?;
         Some(value as i128)
     });
     let whole = whole.filter(|value| (least..=most).contains(value));
@@ -166,5 +207,6 @@ fn double(reader: &mut Reader<'_>) -> Result<f64> {
     reader.peek();
     let at = reader.at();
     let text = reader.numeric()?;
-    text.parse().map_err(|_| Error::new(at, What::Json("a number is wanted")))
+    text.parse()
+        .map_err(|_| Error::new(at, What::Json("a number is wanted")))
 }
