@@ -81,7 +81,7 @@ fn untouched_requests_are_not_copied() {
     let parts = split(&bytes, 10, 1000).unwrap();
     assert!(std::ptr::eq(parts[0].0.as_ref(), bytes.as_ref()));
     assert!(std::ptr::eq(
-        merge(&[bytes.clone()]).as_ref(),
+        merge(std::slice::from_ref(&bytes)).as_ref(),
         bytes.as_ref()
     ));
 }
