@@ -45,12 +45,11 @@ def customer(number: int) -> str:
 
 @contextmanager
 def connect(path: Path) -> Iterator[sqlite3.Cursor]:
-    """A cursor (instrumentation sees cursors only); commits at the end, or rolls back on an error."""
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+    """A cursor (instrumentation sees cursors only). Each statement commits by itself, or all from BEGIN to COMMIT."""
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=10, isolation_level=None)
     connection.row_factory = sqlite3.Row
     try:
-        with connection:
-            yield connection.cursor()
+        yield connection.cursor()
     finally:
         connection.close()
 
@@ -61,6 +60,7 @@ def create(path: Path) -> None:
     chance = random.Random(SEED)
     with connect(path) as db:
         db.executescript("PRAGMA journal_mode = WAL;" + SCHEMA)
+        db.execute("BEGIN")
         names = [(customer(number), "customer") for number in range(1, CUSTOMERS + 1)]
         for name, role in [*names, ("admin", "admin")]:
             salt = chance.randbytes(16)
@@ -72,3 +72,4 @@ def create(path: Path) -> None:
             owner = 1 + order % CUSTOMERS
             db.execute("INSERT INTO orders VALUES (?, ?, ?, ?)", (order, owner, f"{order % 97} Mill Lane", chance.randrange(500, 40_000)))
             db.execute("INSERT INTO order_items VALUES (?, ?, ?)", (order, 1 + chance.randrange(PRODUCTS), 1))
+        db.execute("COMMIT")

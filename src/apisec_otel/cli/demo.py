@@ -431,5 +431,4 @@ def _sum_up(story: Story, console: Console) -> int:
     others = Counter(finding.detector for finding in story.others())
     console.print(f"  about anybody else: {', '.join(f'{count} {name}' for name, count in others.items()) or 'nothing'}", soft_wrap=True)
     console.print(f"OTLP files: {escape(str(story.out))}/traces.jsonl, findings.jsonl, finding_spans.jsonl, metrics.jsonl", soft_wrap=True)
-    console.print(f"Again, from the file: apisec-otel replay {escape(str(story.out / 'traces.jsonl'))}", soft_wrap=True)
     return 1 if story.missed() else 0
