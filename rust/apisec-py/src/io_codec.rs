@@ -71,7 +71,7 @@ fn split(signal: Signal, bytes: &Bytes, max_spans: u32, max_bytes: usize) -> Vec
     if signal != Signal::Traces {
         return whole();
     }
-    codec::split(bytes, max_spans, max_bytes).map_or_else(|_| whole(), |parts| parts)
+    codec::split(bytes, max_spans, max_bytes).unwrap_or_else(|_| whole())
 }
 
 /// The codec of a vocabulary.
