@@ -35,7 +35,7 @@ lint: $(STAMP) ## Check style, types and import order, in Python and Rust
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
 	cargo fmt --all --check
-	$(NICE) cargo clippy --locked -q -p apisec-core -p apisec-io -p apisec-py -- -D warnings
+	$(NICE) cargo clippy --locked -q --workspace --all-targets -- -D warnings
 
 fmt: $(STAMP) ## Format Python and Rust
 	$(BIN)/ruff check --fix -q src tests; $(BIN)/ruff format src tests

@@ -218,8 +218,8 @@ def test_a_slow_backend_is_answered_before_the_senders_deadline(apisec: Apisec, 
         began = time.monotonic()
         reply = client.export(batch, timeout=2)
         assert reply.retryable, reply
-        # Our own answer, not the client's giving up: the sender learns that it may try again.
-        assert (reply.code, time.monotonic() - began < 2) == ("UNAVAILABLE", True), reply
+        # An answer of the server's, not the client's giving up: it comes a tenth of the time before.
+        assert time.monotonic() - began < 1.95, reply
         again, _ = sender.insist(client, batch, 20)
         assert again.accepted, again
     until(lambda: requests_counted(grpc_sink) >= 5, "5 requests counted")

@@ -51,6 +51,7 @@ TEXTS = [
         b"?token=a?b&c",
         b"token=;x=1&sIG=**&sig=k",
         b"a=b=token=c",
+        b"toke%6E=1&%53iG=2&xtoken=3&=token=4",
     ),
     *(b"\xff\xfe", b"caf\xc3\xa9", b"x" * 70, b"://h", b"https://h", b"/x#y?z", b"a;token=b&c", b"%tok=1&%7%74oken=2"),
 ]

@@ -33,7 +33,7 @@ async def _report() -> None:
 async def play(base: str, seconds: float, crowd: int, seed: int) -> None:
     """All of it."""
     stop = asyncio.Event()
-    limits = httpx.Limits(max_connections=50)
+    limits = httpx.Limits(max_connections=50, keepalive_expiry=2)  # uvicorn hangs up after 5 s
     async with httpx.AsyncClient(base_url=base, timeout=30, limits=limits) as http, asyncio.TaskGroup() as tasks:
         report = tasks.create_task(_report())
         for number in range(1, crowd + 1):

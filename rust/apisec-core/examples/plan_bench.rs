@@ -32,7 +32,7 @@ fn column(input: &Input, people: &[u64], endpoints: &[u64], draw: &mut Draw) -> 
         "principal" | "actor" => id(1, person),
         "client" | "credential" | "session" => id(2, person),
         "endpoint" | "route" => id(3, endpoint),
-        "path" => id(4, endpoint << 20 | person * 20 + draw.next(20)),
+        "path" => id(4, (endpoint << 20) | (person * 20 + draw.next(20))),
         "object_id" => id(5, person * 20 + draw.next(20)),
         _ => id(6, draw.next(3)),
     };

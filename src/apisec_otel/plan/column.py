@@ -156,7 +156,7 @@ class Id(Column):
 
     def _compare(self, op: str, other: object) -> Logic:
         if not isinstance(other, Id):
-            raise PlanError(f"{self!r} is an id and compares with ids only; {described(other)} is none.")
+            raise PlanError(f"{self!r} is an id and compares with ids only; {described(other)}.")
         one_graph(self, other)
         return Logic(self.graph, self.graph.add(op, (self.position, other.position), kind="logic"))
 
@@ -175,7 +175,8 @@ def described(value: object) -> str:
     """`distinct(object_id) is a number`, for messages."""
     if isinstance(value, Column):
         return f"{value!r} is {NAMES[value.kind]}"
-    return f"{value!r} is a {type(value).__name__}"
+    name = type(value).__name__
+    return f"{value!r} is {'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def one_graph(left: Column, right: Column) -> None:

@@ -37,7 +37,7 @@ def _signal(**changes: Any) -> Callable[[Request, State], Signal]:
         ({"when": True}, "when: a Logic is wanted; True is a bool."),
         ({"entity": lambda row, state: row.status}, "entity: an id is wanted, such as row.principal; row.status is a number."),
         ({"severity": "urgent"}, "severity: 'urgent' is none of info, low, medium, high and critical."),
-        ({"evidence": {"objects": 3}}, "evidence objects: a number is wanted; 3 is a int."),
+        ({"evidence": {"objects": 3}}, "evidence objects: a number is wanted; 3 is an int."),
         ({"when": lambda row, state: row.succeeded and row.denied}, "a column has no truth value"),
         ({"when": lambda row, state: row.succeded}, "row.succeded: no such column. Did you mean succeeded?"),
         (

@@ -444,7 +444,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn feed(
         &mut self,
         attribute: &Attribute,

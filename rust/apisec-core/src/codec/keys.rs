@@ -7,6 +7,8 @@ use super::vocabulary::Entry;
 /// Keys of the vocabulary. Only they are stored, so hostile keys cannot lengthen a probe.
 #[derive(Debug)]
 pub(crate) struct Keys {
+    /// Bit n: some key has n bytes; bit 63: 63 or more.
+    lengths: u64,
     slots: Box<[Slot]>,
     shift: u32,
     entries: Box<[(Vec<u8>, Entry)]>,
@@ -27,6 +29,9 @@ impl Keys {
         entries.sort_by(|a, b| a.0.cmp(&b.0));
         let size = (entries.len() * 8).next_power_of_two().max(64);
         let mut keys = Self {
+            lengths: entries
+                .iter()
+                .fold(0, |lengths, (key, _)| lengths | 1 << key.len().min(63)),
             slots: vec![
                 Slot {
                     hash: 0,
@@ -62,6 +67,9 @@ impl Keys {
 
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<&Entry> {
+        if self.lengths >> key.len().min(63) & 1 == 0 {
+            return None;
+        }
         let hash = hash(key);
         let mut at = (hash >> self.shift) as usize;
         let mask = self.slots.len() - 1;

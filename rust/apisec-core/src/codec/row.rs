@@ -125,6 +125,9 @@ impl Source<'_, '_> {
             (_, Value::Scalar(scalar)) => self.scalar_text(scalar)?,
         };
         let content = text(self.bytes, self.made, whole);
+        if matches!(reading, Reading::Text | Reading::First) {
+            return (!self.vocabulary.is_missing(content)).then_some(whole);
+        }
         let range = match reading {
             Reading::TargetPath | Reading::UrlPath => path(content),
             Reading::TargetQuery | Reading::UrlQuery => query(content),
@@ -163,11 +166,20 @@ impl Source<'_, '_> {
         }
     }
 
-    /// Whole numbers and truth values have a text too: user ids are often sent as integers.
+    #[inline]
     fn scalar_text(&mut self, scalar: Scalar) -> Option<Slice> {
+        if let Scalar::Text(slice) = scalar {
+            Some(slice)
+        } else {
+            self.made_text(scalar)
+        }
+    }
+
+    /// Whole numbers and truth values have a text too: user ids are often sent as integers.
+    #[cold]
+    fn made_text(&mut self, scalar: Scalar) -> Option<Slice> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         let number = match scalar {
-            Scalar::Text(slice) => return Some(slice),
             Scalar::Bool(value) => return Some(self.make(if value { b"true" } else { b"false" })),
             Scalar::Int(value) => value,
             Scalar::Double(value) if value.fract() == 0.0 && value.abs() < EXACT => value as i64,

@@ -61,30 +61,70 @@ pub(crate) fn in_query(
     secrets: &mut Vec<Secret>,
 ) {
     let content = text.of(bytes);
-    if vocabulary.secret_queries.is_empty() || !content.contains(&b'=') {
-        return;
-    }
-    let mut name_at = 0;
     let mut at = 0;
-    while let Some(&byte) = content.get(at) {
-        at += 1;
-        if matches!(byte, b'?' | b'&' | b';' | b'#') {
-            name_at = at;
-        } else if byte == b'=' {
-            let name = content.get(name_at..at - 1).unwrap_or_default();
-            // A second `=` belongs to the value: no name begins before the next separator.
-            name_at = content.len();
-            if let Some(key) = secret_name(vocabulary, name) {
-                let rest = content.get(at..).unwrap_or_default();
-                let len = rest
-                    .iter()
-                    .position(|&byte| matches!(byte, b'&' | b'#'))
-                    .unwrap_or(rest.len());
-                let start = text.at as usize + at;
-                add(bytes, Slice::new(start, start + len), key, secrets);
-                at += len;
+    let mut floor = 0;
+    while let Some(equals) = content
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|&byte| byte == b'='))
+    {
+        let name = content.get(floor..at + equals).unwrap_or_default();
+        at += equals + 1;
+        if !vocabulary.query_ends.contains(name) {
+            continue;
+        }
+        let start = name
+            .iter()
+            .rposition(|&byte| matches!(byte, b'?' | b'&' | b';' | b'#' | b'='));
+        let (before, name) = name
+            .split_at_checked(start.map_or(0, |start| start + 1))
+            .unwrap_or_default();
+        // Behind a first `=` stands a value: no name begins there before the next separator.
+        if before.last() == Some(&b'=') {
+            continue;
+        }
+        if let Some(key) = secret_name(vocabulary, name) {
+            let rest = content.get(at..).unwrap_or_default();
+            let len = rest
+                .iter()
+                .position(|&byte| matches!(byte, b'&' | b'#'))
+                .unwrap_or(rest.len());
+            let start = text.at as usize + at;
+            add(bytes, Slice::new(start, start + len), key, secrets);
+            at += len;
+            floor = at;
+        }
+    }
+}
+
+/// The last bytes of secret parameters' names, in either case: most parameters are told apart by them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ends([u64; 4]);
+
+impl Ends {
+    pub fn new<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut ends = Self::default();
+        for last in names.filter_map(|name| name.last()) {
+            for byte in [last.to_ascii_lowercase(), last.to_ascii_uppercase()] {
+                if let Some(word) = ends.0.get_mut(usize::from(byte >> 6)) {
+                    *word |= 1 << (byte & 63);
+                }
             }
         }
+        ends
+    }
+
+    /// Whether a name may end so; a percent-encoded end may stand for anything.
+    #[inline]
+    fn contains(&self, name: &[u8]) -> bool {
+        let Some(&last) = name.last() else {
+            return false;
+        };
+        let encoded = name.len() >= 3 && name.get(name.len() - 3) == Some(&b'%');
+        encoded
+            || self
+                .0
+                .get(usize::from(last >> 6))
+                .is_some_and(|word| word >> (last & 63) & 1 == 1)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::keys::Keys;
 use super::record::{Slice, Text};
-use super::secrets::Secrecy;
+use super::secrets::{Ends, Secrecy};
 
 /// The JSON as handed over.
 #[derive(Deserialize)]
@@ -198,6 +198,7 @@ pub struct Vocabulary {
     pub(crate) secret_queries: Vec<(Vec<u8>, u16)>,
     /// Bit n: some secret query name has n bytes.
     pub(crate) query_lengths: u64,
+    pub(crate) query_ends: Ends,
     pub(crate) secret_names: Arc<[String]>,
     pub(crate) constants: Vec<u8>,
     pub(crate) limits: Limits,
@@ -256,6 +257,7 @@ impl Vocabulary {
             query_lengths: secret_queries
                 .iter()
                 .fold(0, |mask, (query, _)| mask | 1 << query.len().min(63)),
+            query_ends: Ends::new(secret_queries.iter().map(|(query, _)| query.as_slice())),
             secret_queries,
             secret_names: names.into(),
             constants,

@@ -120,7 +120,7 @@ fn step<K: Tally>(
 
 fn whole<K: Tally>(kernel: &K, stream: &Stream) -> Vec<u64> {
     let (mut table, mut out) = (table::<K>(), vec![]);
-    assert!(ROWS <= PIECE);
+    const { assert!(ROWS <= PIECE) };
     step(kernel, stream, 0, ROWS, &mut table, &mut out);
     out
 }
