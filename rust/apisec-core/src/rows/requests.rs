@@ -87,6 +87,8 @@ impl Requests {
         if !is_request {
             return None;
         }
+        // Before the look-up: what is remembered of a stream's first request is remembered at its time, not at zero.
+        self.place(r, received);
         let seen = self.see(r);
         r.repeat = if matches!(seen, Seen::Repeat(_)) {
             1
@@ -99,7 +101,7 @@ impl Requests {
             self.counts.repeats += 1;
             return Some(written);
         }
-        self.place(r, received);
+        self.counts.late += u64::from(r.late == 1);
         self.counts.repeated_ids += u64::from(seen == Seen::RepeatedId);
         self.counts.requests += 1;
         None
@@ -125,7 +127,6 @@ impl Requests {
         r.time = placed.time;
         r.stream = placed.stream;
         r.late = i8::from(placed.late);
-        self.counts.late += u64::from(placed.late);
     }
 
     fn origin(&self, r: &mut Record, member: &Member) {
