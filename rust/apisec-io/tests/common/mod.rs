@@ -371,6 +371,21 @@ pub async fn grpc(sender: &Sender, message: &Bytes) -> Result<Got, h2::Error> {
     .await
 }
 
+/// The same with a deadline named.
+pub async fn grpc_within(
+    sender: &Sender,
+    message: &Bytes,
+    within: Duration,
+) -> Result<Got, h2::Error> {
+    let timeout = format!("{}S", within.as_secs());
+    let headers = [
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("grpc-timeout", &timeout),
+    ];
+    exchange(sender, TRACES, &headers, framed(message, false)).await
+}
+
 /// A request over HTTP/1.1, read to its end.
 pub async fn http1(address: SocketAddr, head: &str, body: &[u8]) -> Got {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
