@@ -183,14 +183,21 @@ async fn call(
         let want = body.len().min(FRAME);
         stream.reserve_capacity(want);
         while stream.capacity() == 0 {
-            std::future::poll_fn(|cx| stream.poll_capacity(cx))
-                .await
-                .transpose()?;
+            // None: the server has ended the stream, and its answer says why.
+            let Some(granted) = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await else {
+                return answered(response.await?).await;
+            };
+            granted?;
         }
         let chunk = body.split_to(stream.capacity().min(want));
         stream.send_data(chunk, body.is_empty())?;
     }
-    let mut reply = response.await?.into_body();
+    answered(response.await?).await
+}
+
+/// Reads a reply to its end: whether it says success.
+async fn answered(response: http::Response<h2::RecvStream>) -> Result<bool, Box<dyn Error>> {
+    let mut reply = response.into_body();
     while let Some(chunk) = reply.data().await {
         let size = chunk?.len();
         let _ = reply.flow_control().release_capacity(size);
