@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, runtime_checkable
 
@@ -185,6 +186,8 @@ class Declared:
     """Kinds of pipeline in which it may stand."""
     gives: frozenset[str] = frozenset()
     """Of a connector: kinds of pipeline that it can feed."""
+    first: bool = False
+    """Of a processor: nothing may stand before it."""
     replies: bool = False
     """Of an exporter: its answer is the reply to the sender."""
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -206,6 +209,10 @@ class EndpointNames:
     def follow(self, source: Callable[[int], str | None]) -> None:
         """Asks `source` from now on."""
         self._source = source
+
+    def checkpoint(self) -> Callable[[], None]:
+        """What is answered, when called, goes back to the present source."""
+        return partial(self.follow, self._source)
 
     def name(self, key: int) -> str:
         """`service METHOD /route`, control characters escaped; `(unmatched)` for a key that is 0 or not known."""

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from apisec_otel.assembly import Assembler, Assembly, Vocabulary, build, native_rows, native_vocabulary
 from apisec_otel.clock import Clock, SystemClock
-from apisec_otel.component import Host, Running
+from apisec_otel.component import EndpointNames, Host, Running
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ApisecError, ComponentError
 from apisec_otel.extensions.file_storage import Directory
@@ -50,6 +50,8 @@ class Service:
     _ending: threading.Event = field(default_factory=threading.Event)
     _broken: dict[str, str] = field(default_factory=dict)
     _available: bool = False
+    _names: EndpointNames = field(default_factory=EndpointNames)
+    """One for all configurations: a processor that is kept must hear the names of one that is new."""
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(16))
     _events: "queue.SimpleQueue[Event]" = field(default_factory=queue.SimpleQueue)
 
@@ -87,10 +89,13 @@ class Service:
     def reload(self) -> None:
         """Goes over to the configuration as it is now; when it is invalid or cannot be built, the old one goes on."""
         old = self._now
+        undo = (self._names.checkpoint(), self.telemetry.checkpoint())
         try:
             config = self.load()
             new = self._assembler().assemble(config, old)
         except ApisecError as error:
+            for back in undo:
+                back()
             log.error("reload: the configuration is left as it was:\n%s", error)
             return
         kept = sum(1 for each in new.processors if old and each in old.processors and old.processors[each] is new.processors[each])
@@ -102,6 +107,8 @@ class Service:
         except ApisecError as error:
             log.error("reload: back to the old configuration: %s", error)
             self._end()
+            for back in undo:
+                back()
             if old:
                 self._start_extensions(old.config)
                 self._begin(self._assembler().assemble(old.config, old))
@@ -122,7 +129,14 @@ class Service:
 
     def _assembler(self) -> Assembler:
         directory = self._directory()
-        host = Host(clock=self.clock, telemetry=self.telemetry, directory=directory.path if directory else None, in_flight=self._in_flight)
+        host = Host(
+            clock=self.clock,
+            telemetry=self.telemetry,
+            directory=directory.path if directory else None,
+            in_flight=self._in_flight,
+            endpoint_names=self._names,
+            received=self.clock.now,
+        )
         if directory:
             self._secret = directory.hash_key()
         return Assembler(

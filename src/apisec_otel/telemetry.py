@@ -71,6 +71,15 @@ class Telemetry:
         for name in COUNTED_ELSEWHERE:
             self._publish(name)
 
+    def checkpoint(self) -> Callable[[], None]:
+        """What is answered, when called, goes back to the present callbacks; counts are left alone."""
+        present = {name: (kind, dict(series)) for name, (kind, series) in self._callbacks.items()}
+
+        def back() -> None:
+            self._callbacks = present
+
+        return back
+
     def value(self, name: str, **labels: str) -> float:
         """The present value of one series; 0 when it was never counted."""
         key = tuple(labels.items())

@@ -55,6 +55,10 @@ def _order(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
     for each in pipeline.processors:
         for column in each.declared.provides:
             providers.setdefault(column, []).append(str(each.id))
+    for index, each in enumerate(pipeline.processors):
+        if each.declared.first and index:
+            what = f'"{each.id}" must be the first processor: a request that it refuses must not have been observed'
+            reader.problem(_at(tree, pipeline), (*_path(pipeline), "processors"), what)
     filled: set[str] = set()
     for each in (*pipeline.processors, *pipeline.connectors):
         for source, columns in _missing(each, filled, providers):

@@ -21,6 +21,7 @@ class MemoryLimiter:
     Full tables are never the reason: they evict. Must be the first processor.
     """
 
+    first: ClassVar[bool] = True
     signals: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
 
     check_interval: timedelta = timedelta(seconds=1)

@@ -75,6 +75,7 @@ def test_a_good_configuration_has_its_settings_and_every_default(written: Any) -
         ("[otlp_http, findings]", "[]", "18: service::pipelines::traces: must have at least one exporter"),
         ("    logs/findings", "    log/findings", "19: service::pipelines::log/findings: unknown signal 'log'; did you mean logs?"),
         ("  otlp:\n", "  0tlp:\n", "3: receivers: '0tlp' is no id"),
+        ("[memory_limiter, requests", "[requests, memory_limiter", '"memory_limiter" must be the first processor'),
         ("endpoints, sessions, detect", "detect, endpoints, sessions", "put endpoints before detect"),
         ("sessions, detect, decide", "sessions, decide", '"decide" needs the column signals, which no processor here fills'),
         ("  decide:\n", "  decide:\n  decide:\n", "11: the key 'decide' is here twice; the first is in line 10"),

@@ -38,7 +38,7 @@ FORMS = {
     "windows": lines().replace(b"\n", b"\r\n"),
     "byte order mark": b"\xef\xbb\xbf" + lines(),
     "blank lines": lines().replace(b"\n", b"\n\n"),
-    "gzip": gzip.compress(lines()),
+    "gzip": gzip.compress(lines(), mtime=0),
     "gzip members": b"".join(gzip.compress(line + b"\n") for line in LINES),
     "zstd": zstandard.compress(lines()),
     "zstd frames": b"".join(zstandard.compress(line + b"\n") for line in LINES),
@@ -68,9 +68,9 @@ def test_protobuf_records_are_told_from_json(tmp_path):
 @pytest.mark.parametrize(
     ("content", "whole", "fault"),
     [
-        (gzip.compress(lines())[:-4], 5, "line 6: the compressed data ends too early"),
+        (gzip.compress(lines(), mtime=0)[:-4], 5, "line 6: the compressed data ends too early"),
         (zstandard.compress(lines())[:-3], None, "the compressed data ends too early"),
-        (gzip.compress(lines())[:20] + b"garbage" * 9, None, "the compressed data"),
+        (gzip.compress(lines(), mtime=0)[:20] + b"garbage" * 9, None, "the compressed data"),
         (lengths()[:-1], 4, "record 5: the file ends after"),
         (lengths() + b"\0\0", 5, "record 6: the file ends inside a length"),
         (lengths() + b"\x7f\0\0\0", 5, "record 6: length"),

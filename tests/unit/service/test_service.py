@@ -18,7 +18,7 @@ from tests.unit.service.fakes import FakeDelivery, FakeTransport
 
 from apisec_otel import builtin
 from apisec_otel.clock import ManualClock
-from apisec_otel.component import Host
+from apisec_otel.component import EndpointNames, Host
 from apisec_otel.config import read
 from apisec_otel.errors import ApisecError, ComponentError
 from apisec_otel.extensions.file_storage import Directory
@@ -142,6 +142,26 @@ def test_an_invalid_reload_leaves_the_old_one_running(configured: Any, bad: str)
     until(lambda: delivery.answer)
 
 
+def test_a_reload_that_fails_leaves_names_and_callbacks_as_they_were() -> None:
+    names, telemetry = EndpointNames(), Telemetry()
+    names.follow(lambda key: "old")
+    telemetry.observe("apisec_requests", lambda: 1.0)
+    undo = (names.checkpoint(), telemetry.checkpoint())
+    names.follow(lambda key: "new")
+    telemetry.observe("apisec_requests", lambda: 2.0)
+    for back in undo:
+        back()
+    assert (names.name(1), telemetry.value("apisec_requests")) == ("old", 1.0)
+
+
+def test_what_is_received_now_has_the_clocks_time_and_one_book_of_names(configured: Any) -> None:
+    _, _, service = configured
+    service.clock = ManualClock(at=7)
+    first, second = service._assembler().host, service._assembler().host
+    assert first.received() == 7
+    assert first.endpoint_names is second.endpoint_names
+
+
 def test_a_component_that_cannot_be_built_is_named(configured: Any) -> None:
     file, _, service = configured
     file.write_text(TEXT.replace("step: 2", "broken: true"))
@@ -229,6 +249,27 @@ def test_the_secret_of_ids_is_made_once(tmp_path: Path) -> None:
     (directory.path / "hash_key").write_bytes(b"short")
     with pytest.raises(ApisecError, match="5 bytes, not 16"):
         directory.hash_key()
+
+
+def test_a_plug_in_is_found_by_its_entry_point_and_named_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "acme_rules-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rules\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[apisec_otel.processors]\nacme = acme_rules:Acme\nacme_bad = acme_gone:Bad\n")
+    (tmp_path / "acme_rules.py").write_text(
+        "from dataclasses import dataclass\n\n@dataclass(frozen=True, kw_only=True)\nclass Acme:\n    level: int = 3\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for cached in (builtin.load, builtin._installed):
+        cached.cache_clear()
+    try:
+        assert builtin.known("processors")["acme"].package == "acme-rules"
+        assert builtin.load("processors", "acme")().level == 3
+        with pytest.raises(ComponentError, match=r"processors::acme_bad of acme-rules \(acme_gone:Bad\) cannot be imported"):
+            builtin.load("processors", "acme_bad")
+    finally:
+        for cached in (builtin.load, builtin._installed):
+            cached.cache_clear()
 
 
 def test_telemetry_answers_without_being_served() -> None:
