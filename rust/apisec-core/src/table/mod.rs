@@ -107,10 +107,22 @@ impl Table {
 
     /// Fetches entries that are about to be used: reads that do not wait for each other cost a fraction of reads that do.
     pub fn warm(&self, slots: &[u32]) {
-        let read = |all: u64, &slot: &u32| if slot == NONE { all } else { all ^ self.slab.touch(slot) };
+        let read = |all: u64, &slot: &u32| {
+            if slot == NONE {
+                all
+            } else {
+                all ^ self.slab.touch(slot)
+            }
+        };
         std::hint::black_box(slots.iter().fold(0, read));
         for &cell in &self.handles {
-            let read = |all: u64, &slot: &u32| if slot == NONE { all } else { all ^ self.spill.touch(self.slab.cells(slot)[cell]) };
+            let read = |all: u64, &slot: &u32| {
+                if slot == NONE {
+                    all
+                } else {
+                    all ^ self.spill.touch(self.slab.cells(slot)[cell])
+                }
+            };
             std::hint::black_box(slots.iter().fold(0, read));
         }
     }
@@ -132,7 +144,8 @@ impl Table {
 
     fn insert(&mut self, key: u64, row: u64, time: i64) -> u32 {
         let slot = self.slab.insert(key, time, self.fresh.len());
-        self.index.insert_unique(hash(key), (key, slot), |&(other, _)| hash(other));
+        self.index
+            .insert_unique(hash(key), (key, slot), |&(other, _)| hash(other));
         self.fresh.push((row, slot));
         self.metrics.bytes += self.cost(slot);
         slot
@@ -214,7 +227,10 @@ impl Table {
     fn remove(&mut self, slot: u32) {
         self.metrics.bytes = self.metrics.bytes.saturating_sub(self.cost(slot));
         let key = self.slab.key(slot);
-        if let Ok(found) = self.index.find_entry(hash(key), |&(_, other)| other == slot) {
+        if let Ok(found) = self
+            .index
+            .find_entry(hash(key), |&(_, other)| other == slot)
+        {
             found.remove();
         }
         for &cell in &self.handles {

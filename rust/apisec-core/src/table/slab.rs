@@ -77,7 +77,9 @@ impl Slab {
     #[inline]
     pub fn touch(&self, slot: u32) -> u64 {
         let at = self.at(slot);
-        self.words.get(at..at + self.stride).map_or(0, |entry| entry.iter().step_by(8).fold(0, |all, word| all ^ word))
+        self.words.get(at..at + self.stride).map_or(0, |entry| {
+            entry.iter().step_by(8).fold(0, |all, word| all ^ word)
+        })
     }
 
     /// A new fresh entry with zero cells; `fresh` is its place in the list of fresh ones.
