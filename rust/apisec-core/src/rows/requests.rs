@@ -1,6 +1,7 @@
 //! Which rows are requests, when they count, and where they came from.
 
 use super::address::{self, Network};
+use super::memo::Memo;
 use super::retries::{Retries, Seen, Written};
 use super::stream::Stream;
 use crate::codec::{Member, Record, SpanBatch};
@@ -67,8 +68,9 @@ impl Requests {
         let mut number = 0;
         for member in batch.members_mut() {
             let mut rows = std::mem::take(&mut member.rows);
+            let mut service = Memo::default();
             for r in &mut rows {
-                if let Some(written) = self.row(r, member, received) {
+                if let Some(written) = self.row(r, member, received, &mut service) {
                     again.push((number, written));
                 }
                 number += 1;
@@ -81,7 +83,13 @@ impl Requests {
     }
 
     /// Fills one row; what was written on it before, when it came again.
-    fn row(&mut self, r: &mut Record, member: &Member, received: Option<i64>) -> Option<Written> {
+    fn row(
+        &mut self,
+        r: &mut Record,
+        member: &Member,
+        received: Option<i64>,
+        service: &mut Memo,
+    ) -> Option<Written> {
         let is_request = r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0;
         r.request = if is_request { 1 } else { -1 };
         if !is_request {
@@ -95,6 +103,11 @@ impl Requests {
         } else {
             -1
         };
+        r.service = service.id(
+            &self.hasher,
+            member,
+            [r.environment_text, r.namespace_text, r.service_text],
+        );
         self.origin(r, member);
         outcome(r);
         if let Seen::Repeat(written) = seen {
@@ -111,14 +124,14 @@ impl Requests {
         if r.trace_id == [0; 16] || r.span_id == [0; 8] {
             return Seen::First;
         }
-        self.retries.see(self.ids(r), r.start, self.stream.now())
+        self.retries.see(self.id(r), r.start, self.stream.now())
     }
 
-    fn ids(&self, r: &Record) -> (u64, u64) {
+    fn id(&self, r: &Record) -> u64 {
         let mut both = [0_u8; 24];
         both[..16].copy_from_slice(&r.trace_id);
         both[16..].copy_from_slice(&r.span_id);
-        (self.hasher.text(&both), u64::from_le_bytes(r.span_id))
+        self.hasher.text(&both)
     }
 
     fn place(&mut self, r: &mut Record, received: Option<i64>) {
@@ -130,11 +143,6 @@ impl Requests {
     }
 
     fn origin(&self, r: &mut Record, member: &Member) {
-        r.service = self.hasher.texts(&[
-            member.text(r.environment_text),
-            member.text(r.namespace_text),
-            member.text(r.service_text),
-        ]);
         match self.client(r, member) {
             Some(address) => {
                 r.client = self.address(address);
@@ -173,7 +181,7 @@ impl Requests {
     pub fn remember(&mut self, batch: &SpanBatch) {
         for (row, written) in batch.annotated() {
             if let Some(r) = batch.record(row).filter(|r| r.repeat != 1) {
-                self.retries.write(self.ids(r), written.into());
+                self.retries.write(self.id(r), written.into());
             }
         }
     }
