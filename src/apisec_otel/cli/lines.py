@@ -20,8 +20,8 @@ class JsonLines:
         self._out = out
         self._quoted: dict[str, str] = {}
 
-    def batch(self, rows: Rows, findings: Sequence[Finding]) -> None:
-        """A line for each request, and for each finding, suppressed ones too."""
+    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
+        """A line for each request, and for each finding, suppressed ones too; a session's stands where it ended."""
         if not len(rows):
             return
         found: dict[int, list[Finding]] = {}
@@ -29,7 +29,9 @@ class JsonLines:
             found.setdefault(finding.row, []).append(finding)
         detectors = self._detectors(rows)
         lines: list[str] = []
+        gone = list(reversed(ended))
         columns = zip(
+            range(len(rows)),
             rows.index.tolist(),
             rows.records["start"].tolist(),
             rows.hexadecimal("trace_id"),
@@ -41,7 +43,9 @@ class JsonLines:
             rows.learning.tolist(),
             strict=True,
         )
-        for row, start, trace, span, session, name, score, scores, learning in columns:
+        for at, row, start, trace, span, session, name, score, scores, learning in columns:
+            while gone and gone[-1][0] <= at:
+                lines.append(_session(gone.pop()[1]))
             lines.append(
                 f'{{"type":"request","time":"{rfc3339(start)}","trace_id":"{trace}","span_id":"{span}","merged":[],'
                 f'"session":{_key(session)},"endpoint":{self._quote(name)},"score":{_number(score)},'
@@ -53,10 +57,7 @@ class JsonLines:
 
     def session(self, totals: SessionTotals) -> None:
         """A line for a session that has ended."""
-        self._out.write(
-            f'{{"type":"session","session":{_key(totals.key)},"first_time":"{rfc3339(totals.first)}",'
-            f'"last_time":"{rfc3339(totals.last)}","requests":{totals.requests},"score":{_number(totals.score)}}}\n'
-        )
+        self._out.write(_session(totals))
 
     def fault(self, fault: Fault) -> None:
         """Faults stand on standard error and in the summary."""
@@ -114,6 +115,13 @@ def _finding(finding: Finding) -> str:
         "suppressed": finding.suppressed,
     }
     return json.dumps(stated, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _session(totals: SessionTotals) -> str:
+    return (
+        f'{{"type":"session","session":{_key(totals.key)},"first_time":"{rfc3339(totals.first)}",'
+        f'"last_time":"{rfc3339(totals.last)}","requests":{totals.requests},"score":{_number(totals.score)}}}\n'
+    )
 
 
 def _key(key: int) -> str:
