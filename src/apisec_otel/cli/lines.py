@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from json.encoder import encode_basestring
 from typing import TextIO
 
+import numpy as np
+
 from apisec_otel.cli.judged import Rows, Summary, rfc3339
 from apisec_otel.cli.session_book import SessionTotals
 from apisec_otel.findings.finding import Finding
@@ -83,7 +85,8 @@ class JsonLines:
         """The scores of each request as a JSON object."""
         names = [json.dumps(detector) for detector in rows.scores]
         nothing = "{" + ",".join(f"{name}:0" for name in names) + "}"
-        quiet = (rows.best == 0).tolist()
+        loud = [scores != 0 for scores in rows.scores.values()]
+        quiet = (~np.logical_or.reduce(loud)).tolist() if loud else [True] * len(rows)
         table = zip(*(scores.tolist() for scores in rows.scores.values()), strict=True) if names else [()] * len(rows)
         return [
             nothing if silent else "{" + ",".join(f"{name}:{_number(score)}" for name, score in zip(names, scores, strict=True)) + "}"

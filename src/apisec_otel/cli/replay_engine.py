@@ -103,7 +103,7 @@ class ReplayEngine:
         for processor in self.processors:
             processor.process(batch)
         scores, learning = self._answers(len(batch))
-        return Judged(batch, scores, learning, self._ended(), restarts, self.shadow)
+        return Judged(batch, scores, learning, self.ended(), restarts, self.shadow)
 
     def begin(self) -> None:
         """What is processed next is the beginning of a file."""
@@ -139,7 +139,7 @@ class ReplayEngine:
             best[detector] = np.maximum(best[detector], column) if detector in best else column
         return best, np.frombuffer(answers.learning, np.uint8) == 1
 
-    def _ended(self) -> list[tuple[int, int]]:
+    def ended(self) -> list[tuple[int, int]]:
         """Sessions that ended since it was last asked, where the processor says it."""
         return [ended for each in self.processors if hasattr(each, "ended") for ended in each.ended()]
 
@@ -160,7 +160,7 @@ def engine_of(config: Config) -> Engine:
         endpoint_names=host.endpoint_names,
     )
     engine.processors = [_processor(each, host, engine) for each in _steps(config)]
-    engine._ended()  # kept from now on
+    engine.ended()  # kept from now on
     return engine
 
 
