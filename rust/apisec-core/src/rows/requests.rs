@@ -90,9 +90,8 @@ impl Requests {
         received: Option<i64>,
         service: &mut Memo,
     ) -> Option<Written> {
-        let is_request = r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0;
-        r.request = if is_request { 1 } else { -1 };
-        if !is_request {
+        r.request = if is_request(r) { 1 } else { -1 };
+        if r.request != 1 {
             return None;
         }
         // Before the look-up: what is remembered of a stream's first request is remembered at its time, not at zero.
@@ -135,8 +134,9 @@ impl Requests {
     }
 
     fn place(&mut self, r: &mut Record, received: Option<i64>) {
-        let end = || i64::try_from(r.end.max(r.start)).unwrap_or(i64::MAX);
-        let placed = self.stream.place(r.start, received.unwrap_or_else(end));
+        let placed = self
+            .stream
+            .place(r.start, received.unwrap_or_else(|| ended(r)));
         r.time = placed.time;
         r.stream = placed.stream;
         r.late = i8::from(placed.late);
@@ -196,15 +196,34 @@ impl Requests {
         self.stream.idle(until);
     }
 
-    /// Restarts time for a file that begins in the past.
+    /// Whether a batch that is still to be processed begins another recording, over 10 minutes behind stream time.
+    ///
+    /// The first request of a recording says so; None of a batch without one.
+    pub fn is_behind(&self, batch: &SpanBatch) -> Option<bool> {
+        let first = batch.records().find(|r| is_request(r))?;
+        Some(self.stream.is_behind(first.start, ended(first)))
+    }
+
+    /// Restarts time for a file that begins in the past; its spans are no retries of what came before.
     pub fn restart(&mut self) {
         self.stream.restart();
+        self.retries.clear();
     }
 
     /// Bytes held by the retry memory.
     pub fn bytes(&self) -> usize {
         self.retries.bytes()
     }
+}
+
+/// Whether a span is an API call received.
+fn is_request(r: &Record) -> bool {
+    r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0
+}
+
+/// When a stored span was received at the earliest.
+fn ended(r: &Record) -> i64 {
+    i64::try_from(r.end.max(r.start)).unwrap_or(i64::MAX)
 }
 
 fn network(text: &str) -> Result<Network, String> {

@@ -80,6 +80,11 @@ impl Retries {
         }
     }
 
+    /// Remembers nothing: what comes again is observed again.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.cap);
+    }
+
     fn forget(&mut self, now: i64) {
         while let Some((id, seen)) = self.order.front().copied() {
             if seen + KEPT > now && self.bytes() < self.cap {
@@ -123,6 +128,15 @@ mod tests {
         assert_eq!(retries.see(12, 5, 1), Seen::Repeat(written));
         assert_eq!(retries.see(12, 6, 1), Seen::RepeatedId);
         assert_eq!(retries.see(12, 5, KEPT + 1), Seen::First);
+    }
+
+    #[test]
+    fn what_was_cleared_is_seen_for_the_first_time() {
+        let mut retries = Retries::new(1 << 20);
+        assert_eq!(retries.see(12, 5, 0), Seen::First);
+        retries.clear();
+        assert_eq!(retries.bytes(), 0);
+        assert_eq!(retries.see(12, 5, 0), Seen::First);
     }
 
     #[test]

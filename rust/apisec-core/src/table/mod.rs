@@ -52,6 +52,8 @@ pub struct Table {
     expiry: i64,
     probation_bytes: u64,
     metrics: Metrics,
+    followed: Option<usize>,
+    gone: Vec<u64>,
 }
 
 impl Table {
@@ -72,7 +74,19 @@ impl Table {
             expiry,
             probation_bytes: 0,
             metrics: Metrics::default(),
+            followed: None,
+            gone: Vec::new(),
         }
+    }
+
+    /// From now on keeps a cell of each entry that is removed, for `take_gone`.
+    pub fn follow(&mut self, cell: usize) {
+        self.followed = Some(cell);
+    }
+
+    /// The followed cell of each entry removed since this was last called, in order.
+    pub fn take_gone(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.gone)
     }
 
     /// The table's own counts.
@@ -191,7 +205,10 @@ impl Table {
 
     /// Removes every entry.
     pub fn clear(&mut self) {
-        self.fresh.clear();
+        let fresh = std::mem::take(&mut self.fresh);
+        for slot in fresh.into_iter().map(|(_, slot)| slot).collect::<Vec<_>>() {
+            self.remove(slot);
+        }
         for slot in self
             .probation
             .drain(..)
@@ -226,6 +243,9 @@ impl Table {
 
     fn remove(&mut self, slot: u32) {
         self.metrics.bytes = self.metrics.bytes.saturating_sub(self.cost(slot));
+        if let Some(cell) = self.followed {
+            self.gone.push(self.slab.cells(slot)[cell]);
+        }
         let key = self.slab.key(slot);
         if let Ok(found) = self
             .index
