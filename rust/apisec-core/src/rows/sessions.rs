@@ -76,7 +76,12 @@ impl Sessions {
                     self.identify(r, member);
                     self.settle(r.stream);
                     self.note_gone(number + at);
-                    r.session = self.session(r, member, number + at);
+                    let place = place.id(
+                        &self.hasher,
+                        member,
+                        [r.environment_text, r.namespace_text, Slice::default()],
+                    );
+                    r.session = self.session(r, member, place, number + at);
                     self.rows += 1;
                 }
             }
@@ -130,7 +135,7 @@ impl Sessions {
         self.settled = (self.rows, second);
     }
 
-    fn session(&mut self, r: &Record, member: &Member, row: usize) -> u64 {
+    fn session(&mut self, r: &Record, member: &Member, place: u64, row: usize) -> u64 {
         let Some(owner) = self
             .settings
             .order
@@ -139,11 +144,6 @@ impl Sessions {
         else {
             return 0;
         };
-        let place = place.id(
-            &self.hasher,
-            member,
-            [r.environment_text, r.namespace_text, Slice::default()],
-        );
         let key = hash::mix(place, owner);
         let known = self.known(key, r);
         if r.late == 1 {
