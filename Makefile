@@ -52,7 +52,7 @@ demo: $(NATIVE) ## Attack an example API and watch what is found
 bench: $(NATIVE) ## Measure CPU, latency and memory beside a Collector that only forwards
 	@PYTHON="$(PYTHON)" scripts/toolchain e2e
 	cargo build --locked --release -q -p otlp-load
-	OTELCOL="$$($(BIN)/python tests/e2e/parts/build.py collector | tail -n 1)" $(BIN)/python bench/run.py $(ARGS)
+	OTELCOL="$$($(BIN)/python tests/e2e/parts/build.py collector | tail -n 1)" $(BIN)/python bench/run.py --write $(ARGS)
 
 docs: $(NATIVE) ## Write the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate $(ARGS)

@@ -15,6 +15,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -156,7 +157,10 @@ def latency(system: str | None, rate: float, seconds: float) -> tuple[float, flo
 
 def measure(rounds: int, scale: float) -> list[str]:
     """The lines of the table."""
-    lines = ["| spans a request | " + " | ".join(SYSTEMS) + " | ratio | bar | reached | MB resident |", "|---|" + "---:|" * (len(SYSTEMS) + 4)]
+    lines = [
+        "| spans a request | " + " | ".join(SYSTEMS) + " | ratio | bar | reached | MB resident |",
+        "|---|" + "---:|" * (len(SYSTEMS) + 4),
+    ]
     for case in CASES:
         rows: dict[str, list[tuple[float, float]]] = {system: [] for system in SYSTEMS}
         for number in range(rounds):
@@ -166,7 +170,9 @@ def measure(rounds: int, scale: float) -> list[str]:
         ratio = statistics.median(ours[0] / theirs[0] for ours, theirs in zip(rows["apisec-otel"], rows["collector"], strict=True))
         shown = " | ".join(f"{statistics.median(c for c, _ in rows[s]):.2f}" for s in SYSTEMS)
         resident = max(mb for _, mb in rows["apisec-otel"])
-        lines.append(f"| {case.name} | {shown} | **{ratio:.2f}** | {case.bar:.2f} | {'yes' if ratio <= case.bar else 'no'} | {resident:.0f} |")
+        lines.append(
+            f"| {case.name} | {shown} | **{ratio:.2f}** | {case.bar:.2f} | {'yes' if ratio <= case.bar else 'no'} | {resident:.0f} |"
+        )
     return lines
 
 
@@ -180,23 +186,40 @@ def measure_latency(seconds: float) -> list[str]:
     return lines
 
 
+def measure_stages(scale: float) -> list[str]:
+    """Each native step over the same traffic in one thread, beside memcpy and protobuf's parser."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([str(LOAD), "dump", folder, "--spans", "512", "--requests", str(max(20, int(400 * scale)))], check=True)
+        done = subprocess.run([sys.executable, str(HERE / "stages.py"), folder], check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
 def main() -> None:
-    """Prints the tables; `--write FILE` puts them between the markers of a page."""
+    """Prints the tables; `--write` puts them into the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the requests of each case")
-    parser.add_argument("--write", type=Path, help="page whose measured block is replaced")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md and README.md")
     options = parser.parse_args()
     if "OTELCOL" not in os.environ:
         raise SystemExit("set OTELCOL to a Collector binary, or run `make bench`, which builds one")
     machine = f"{psutil.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     lines = [f"CPU-seconds per million spans; {machine}; median of {options.rounds} rounds.", ""]
-    lines += measure(options.rounds, options.scale) + [""] + measure_latency(20 * options.scale)
+    table = measure(options.rounds, options.scale)
+    lines += [*table, "", *measure_latency(20 * options.scale), "", "Where the time goes, ns a span:", "", *measure_stages(options.scale)]
     print("\n".join(lines))
     if options.write:
-        before, _, rest = options.write.read_text().partition("<!-- measured -->\n")
-        _, _, after = rest.partition("<!-- end -->\n")
-        options.write.write_text(before + "<!-- measured -->\n" + "\n".join(lines) + "\n<!-- end -->\n" + after)
+        between(ROOT / "docs" / "benchmarks.md", "measured", lines)
+        between(ROOT / "README.md", "bench", table)
+
+
+def between(page: Path, mark: str, lines: list[str]) -> None:
+    """Replaces what stands between `<!-- mark -->` and `<!-- end -->` on a page."""
+    before, found, rest = page.read_text().partition(f"<!-- {mark} -->\n")
+    _, _, after = rest.partition("<!-- end -->\n")
+    if not found:
+        raise SystemExit(f"{page.name} has no place <!-- {mark} -->")
+    page.write_text(before + found + "\n".join(lines) + "\n<!-- end -->\n" + after)
 
 
 if __name__ == "__main__":
