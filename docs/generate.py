@@ -8,10 +8,18 @@ import os
 import sys
 from pathlib import Path
 
-from docs.pages import cli, columns, components, detectors, limits, metrics, readme
+from docs.pages import cli, columns, components, detectors, limits, metrics, readme, state
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"detectors": detectors, "components": components, "limits": limits, "metrics": metrics, "columns": columns, "cli": cli}
+PAGES = {
+    "detectors": detectors,
+    "components": components,
+    "limits": limits,
+    "metrics": metrics,
+    "columns": columns,
+    "state": state,
+    "cli": cli,
+}
 
 
 def texts(root: Path = ROOT) -> dict[Path, str]:

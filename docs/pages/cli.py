@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 import click
 
-from apisec_otel.cli import COMMANDS, EXIT_CODES
+from apisec_otel.cli import COMMANDS
 from docs.pages import markdown
 
 WIDTH = 100
@@ -16,8 +16,7 @@ def page() -> str:
     names = implemented()
     listed = markdown.table(("command", "does"), ((f"[`{name}`](#{name})", COMMANDS[name][1]) for name in names))
     parts = [part for name in names for part in (f"## {name}", markdown.code(_help(name), "text"))]
-    codes = markdown.code(EXIT_CODES.removeprefix("\b\n"), "text")
-    return markdown.page("The command line", "`apisec-otel COMMAND --help` says the same.", listed, codes, *parts)
+    return markdown.page("The command line", "`apisec-otel COMMAND --help` says the same.", listed, *parts)
 
 
 def implemented() -> list[str]:

@@ -12,7 +12,8 @@ from docs.pages.settings import settings_table
 
 INTRO = """\
 Each stands under `processors::detect::detectors` by its id; one that is not named there runs with its defaults. Beside its own
-settings each takes the engine's keys. How to change them: [tune a detector](../how-to/tune-a-detector.md)."""
+settings each takes the engine's keys. What is missing in a row makes the conditions on it unknown, and unknown never raises.
+How to change them: [tune a detector](../how-to/tune-a-detector.md)."""
 
 
 def page() -> str:
@@ -45,9 +46,9 @@ def _detector(id: str) -> Iterator[str]:
     yield "\n".join(
         (
             f"- OWASP API Security Top 10: {cls.owasp}; severity: {cls.severity}, unless a signal says otherwise",
-            f"- Reads the [columns](columns.md): {markdown.ticked(columns(id))}; what is missing in a row makes the conditions on it unknown, and unknown never raises",
-            f"- What to do when it raises: [playbook](../playbooks/{id}.md); its source: "
-            f"[`{id}.py`](../../src/apisec_otel/detectors/{id}.py)",
+            f"- Reads the [columns](columns.md): {markdown.ticked(columns(id))}",
+            f"- What to do when it raises: [playbook](../playbooks/{id}.md)",
+            f"- Source: [`{id}.py`](../../src/apisec_otel/detectors/{id}.py)",
         )
     )
     yield settings_table(cls)

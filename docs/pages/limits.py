@@ -65,15 +65,18 @@ RECEIVING: tuple[Fixed | Setting, ...] = (
 SENDING: tuple[Fixed | Setting, ...] = (
     Fixed("One message to the backend", "4 MiB less 64 KiB", "split at span boundaries", f"{IO}/config.rs", "(4 << 20) - (64 << 10)"),
     Fixed("Spans of one message", "8,192", "split", f"{IO}/config.rs", "fn max_spans() -> u32 {\n    8192"),
-    Setting("Wait for the backend, gRPC", "exporters", "otlp_grpc", "timeout", "retryable; less a tenth of the sender's own deadline counts"),
+    Setting("Wait for the backend, gRPC", "exporters", "otlp_grpc", "timeout",
+            "retryable; a sender's shorter deadline counts, less a tenth"),
     Setting("Wait for the backend, HTTP", "exporters", "otlp_http", "timeout", "the same"),
     Fixed("The same for a sender that names no deadline", "4 s", "the same", f"{IO}/request.rs", "Duration::from_secs(4)"),
-    Fixed("Memory of requests accepted in part", "4,096 requests, 10 minutes", "a retry begins anew", f"{IO}/resume.rs", "ENTRIES: usize = 4096"),
+    Fixed("Memory of requests accepted in part", "4,096 requests, 10 minutes", "a retry begins anew", f"{IO}/resume.rs",
+          "ENTRIES: usize = 4096"),
     Setting("Findings that wait for the backend, in MiB", "connectors", "findings", "outbox_mib", "dropped and counted"),
 )  # fmt: skip
 
 ANALYSING: tuple[Fixed | Setting, ...] = (
-    Fixed("Wait for the engine", "200 ms", "sent on unanalysed, and counted", f"{IO}/config.rs", "engine_wait: Seconds(Duration::from_millis(200))"),
+    Fixed("Wait for the engine", "200 ms", "sent on unanalysed, and counted", f"{IO}/config.rs",
+          "engine_wait: Seconds(Duration::from_millis(200))"),
     Fixed("How far behind stream time a request may be", "10 minutes", "judged, printed, not learned", f"{CORE}/rows/stream.rs",
           "BEHIND: i64 = 600_000_000_000"),
     Setting("Memory of requests seen, for retries", "processors", "requests", "repeats", "oldest out"),

@@ -52,8 +52,7 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_file_write_failures": ("counter", "Requests that exporter `file` could not write, by `path` and `reason`."),
     "apisec_io_events": (
         "counter",
-        "What happened on sockets, by `event` and `reason`: `receiver_connections` (how each ended), `receiver_accept_errors`,"
-        " `receiver_tls_reloads` (done, failed), `receiver_unanalysed_requests`.",
+        "What happened on sockets, by `event` and `reason`: receiver_connections (how each ended), accept_errors, tls_reloads.",
     ),
 }
 """Kind and meaning of each; a test compares the names with those in the code."""
