@@ -77,8 +77,8 @@ SENDING: tuple[Fixed | Setting, ...] = (
 ANALYSING: tuple[Fixed | Setting, ...] = (
     Fixed("Wait for the engine", "200 ms", "sent on unanalysed, and counted", f"{IO}/config.rs",
           "engine_wait: Seconds(Duration::from_millis(200))"),
-    Fixed("How far behind stream time a request may be", "10 minutes", "forwarded and judged, but neither counted nor learned from", f"{CORE}/rows/stream.rs",
-          "BEHIND: i64 = 600_000_000_000"),
+    Fixed("How far behind stream time a request may be", "10 minutes", "forwarded and judged, but neither counted nor learned from",
+          f"{CORE}/rows/stream.rs", "BEHIND: i64 = 600_000_000_000"),
     Setting("Memory of requests seen, for retries", "processors", "requests", "repeats", "oldest out"),
     Setting("Memory of sessions", "processors", "sessions", "max_bytes", "least useful out"),
     Setting("Endpoints told apart", "processors", "endpoints", "max_endpoints", "`(unmatched)`"),
