@@ -44,12 +44,15 @@ fmt: $(STAMP) ## Format Python and Rust
 e2e: $(NATIVE) ## Run whole processes against real SDKs (wants go and node too)
 	@PYTHON="$(PYTHON)" scripts/toolchain e2e
 	$(BIN)/python -m pytest -m e2e $(ARGS)
+	APISEC_LOAD_SECONDS=60 $(NICE) cargo test --locked --release -q -p apisec-io --test load large
 
 demo: $(NATIVE) ## Attack an example API and watch what is found
 	$(BIN)/apisec-otel demo $(ARGS)
 
-bench: $(NATIVE) ## Measure against peers and limits
-	$(BIN)/python -m bench $(ARGS)
+bench: $(NATIVE) ## Measure CPU, latency and memory beside a Collector that only forwards
+	@PYTHON="$(PYTHON)" scripts/toolchain e2e
+	cargo build --locked --release -q -p otlp-load
+	OTELCOL="$$($(BIN)/python tests/e2e/parts/build.py collector | tail -n 1)" $(BIN)/python bench/run.py $(ARGS)
 
 docs: $(NATIVE) ## Write the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate $(ARGS)

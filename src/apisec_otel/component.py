@@ -99,6 +99,15 @@ class Remembers(Protocol):
 
 
 @runtime_checkable
+class Restarts(Protocol):
+    """A processor that keeps what belongs to one recording."""
+
+    def restart(self) -> None:
+        """Ends what is open, for a recording that begins in the past of the one before; what was learned of usual traffic stays."""
+        ...
+
+
+@runtime_checkable
 class Exporter(Protocol):
     """Where requests go. One that answers the sender is a `pipeline.Sink` as well."""
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from apisec_otel.clock import Clock
 from apisec_otel.component import Connector, Exporter, Processor, Remembers
@@ -17,7 +17,6 @@ from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 MINUTE = 60 * 10**9
 """Nanoseconds; a gap is told once a minute, and a component counts as degraded for as long after a fault."""
@@ -80,6 +79,15 @@ class Pipeline:
     _faults: dict[str, Gap] = field(default_factory=dict)
     _told: int = -MINUTE
 
+    def __post_init__(self) -> None:
+        """Looks up once what every batch needs."""
+        self._incoming = [self._items("incoming", id) for id, _ in self.processors]
+        self._outgoing = [self._items("outgoing", id) for id, _ in self.processors]
+        self._steps = [self._step(id, processor.process) for id, processor in self.processors]
+        self._after = [self._step(id, each.remember) for id, each in self.processors if isinstance(each, Remembers)]
+        self._ends = [self._step(id, connector.consume) for id, connector in self.connectors]
+        self._copies = [self._step(id, partial(_exported, exporter)) for id, exporter in self.exporters]
+
     def run(self, source: Source) -> None:
         """Takes every delivery of a source, strictly in order, until it ends."""
         for delivery in source:
@@ -95,8 +103,8 @@ class Pipeline:
             return
         if batch.spans:
             self._forward(delivery)
-        for id, connector in self.connectors:
-            self._guarded(id, connector.consume, batch)
+        for end in self._ends:
+            self._guarded(end, batch)
 
     def degraded(self) -> dict[str, str]:
         """Components that failed within the last minute, and how."""
@@ -104,36 +112,42 @@ class Pipeline:
         return {id: gap.reason for id, gap in list(self._faults.items()) if gap.at > recent}
 
     def _analyse(self, batch: SpanBatch) -> None:
-        for id, processor in self.processors:
-            self.telemetry.add("otelcol_processor_incoming_items", batch.spans, processor=id, **{"otel.signal": "traces"})
-            if not self._guarded(id, processor.process, batch):
-                self._gap(self._faults[id], batch.spans)
+        spans = batch.spans
+        for step, incoming, outgoing in zip(self._steps, self._incoming, self._outgoing, strict=True):
+            incoming(spans)
+            if not self._guarded(step, batch):
+                self._gap(self._faults[step.id], spans)
                 return
-            self.telemetry.add("otelcol_processor_outgoing_items", batch.spans, processor=id, **{"otel.signal": "traces"})
-        for id, processor in self.processors:
-            if isinstance(processor, Remembers):
-                self._guarded(id, processor.remember, batch)
+            outgoing(spans)
+        for step in self._after:
+            self._guarded(step, batch)
 
     def _forward(self, delivery: Delivery) -> None:
-        for id, exporter in self.exporters:
-            self._guarded(id, partial(_exported, exporter), delivery.batch.encode())
+        for copy in self._copies:
+            self._guarded(copy, delivery.batch)
         if self.sink is not None:
             self.sink.deliver(delivery)
         else:
             delivery.accept()
 
-    def _guarded(self, id: str, step: Callable[[T], object], value: T) -> bool:
+    def _items(self, way: str, id: str) -> Callable[[float], None]:
+        return self.telemetry.counter(f"otelcol_processor_{way}_items", processor=id, **{"otel.signal": "traces"})
+
+    def _step(self, id: str, run: Callable[[SpanBatch], object]) -> "_Step":
+        return _Step(id, run, self.telemetry.counter("apisec_component_seconds", component=id))
+
+    def _guarded(self, step: "_Step", batch: SpanBatch) -> bool:
         """Runs a step of a component, times it, and answers whether it went well."""
         start = self.clock.monotonic()
         try:
-            step(value)
+            step.run(batch)
         except RefusedError:
             raise
         except Exception as error:
-            self._fault(id, error)
+            self._fault(step.id, error)
             return False
         finally:
-            self.telemetry.add("apisec_component_seconds", (self.clock.monotonic() - start) / 1e9, component=id)
+            step.seconds((self.clock.monotonic() - start) / 1e9)
         return True
 
     def _fault(self, id: str, error: Exception) -> None:
@@ -151,7 +165,16 @@ class Pipeline:
             self.on_gap(gap)
 
 
-def _exported(exporter: Exporter, requests: Sequence[bytes]) -> None:
-    reply = exporter.export("traces", requests)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a component does with a batch, and where its time is counted."""
+
+    id: str
+    run: Callable[[SpanBatch], object]
+    seconds: Callable[[float], None]
+
+
+def _exported(exporter: Exporter, batch: SpanBatch) -> None:
+    reply = exporter.export("traces", batch.encode())
     if not reply.accepted:
         raise ComponentError(f"refused: {reply.message}")

@@ -60,6 +60,16 @@ class Telemetry:
             self._publish(name)
         series[tuple(labels.items())] += amount
 
+    def counter(self, name: str, **labels: str) -> Callable[[float], None]:
+        """Counts into one series, looked up once: for what is counted with every batch."""
+        self.add(name, 0, **labels)
+        series, key = self._counts[name], tuple(labels.items())
+
+        def count(amount: float) -> None:
+            series[key] += amount
+
+        return count
+
     def observe(self, name: str, callback: Callable[[], float], kind: Kind = "gauge", **labels: str) -> None:
         """Asks `callback` for the value whenever the metrics are read; a later call for the same labels replaces it."""
         self._callbacks.setdefault(name, (kind, {}))[1][tuple(labels.items())] = callback

@@ -29,6 +29,10 @@ pub struct Options {
 }
 
 impl Options {
+    fn attacked(&self, number: u64) -> bool {
+        (number as f64 * self.attacks).fract() + self.attacks >= 1.0
+    }
+
     pub fn parse(words: &[String]) -> Self {
         let value = |name: &str, default: f64| {
             words
@@ -48,6 +52,21 @@ impl Options {
             rate: value("--rate", 0.0),
         }
     }
+}
+
+/// Writes requests to `FOLDER/N.pb`.
+pub fn dump(words: &[String]) -> Result<(), Box<dyn Error>> {
+    let options = Options::parse(words);
+    let mut rng = Rng(7);
+    for number in 0..options.requests {
+        let mut request = Request::new(&mut rng, options.spans, options.attacked(number));
+        request.renew(
+            &mut rng,
+            SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64,
+        );
+        std::fs::write(format!("{}/{number}.pb", options.address), &request.bytes)?;
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -126,7 +145,7 @@ async fn drive(options: &Options, number: u64, seen: &RefCell<Seen>) -> Result<(
             tokio::time::sleep_until(due.into()).await;
             due += pace;
         }
-        let attacked = (i as f64 * options.attacks).fract() + options.attacks >= 1.0;
+        let attacked = options.attacked(i);
         let request = if attacked {
             attack = Request::new(&mut rng, options.spans, true);
             &mut attack

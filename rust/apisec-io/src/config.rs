@@ -45,7 +45,7 @@ impl Default for IoConfig {
     fn default() -> Self {
         IoConfig {
             workers: 0,
-            inline_bytes: 32 << 10,
+            inline_bytes: 256 << 10,
             in_flight_bytes: 256 << 20,
             connections: 2048,
             engine_wait: Seconds(Duration::from_millis(200)),

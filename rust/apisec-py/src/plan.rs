@@ -107,6 +107,17 @@ impl Plan {
         detached(py, || batch.with_mut(run)?)
     }
 
+    /// Lets time (ns) pass without a row: windows that are over close. No row may come later with a time before it.
+    fn advance(&self, py: Python<'_>, time: i64) -> PyResult<()> {
+        let advance = || {
+            self.inner
+                .lock()
+                .map(|mut plan| plan.advance(time))
+                .map_err(|_| broken())
+        };
+        detached(py, advance)
+    }
+
     /// Ends what a recording had open, for one that begins in its past: windows close, tallies go, baselines stay.
     fn restart(&self, py: Python<'_>) -> PyResult<()> {
         let restart = || {

@@ -48,6 +48,12 @@ impl Requests {
         lock(&self.0).idle(until);
     }
 
+    fn is_behind(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<Option<bool>> {
+        detached(py, || {
+            batch.with_mut(|batch| lock(&self.0).is_behind(batch))
+        })
+    }
+
     fn restart(&self) {
         lock(&self.0).restart();
     }
@@ -111,6 +117,10 @@ impl Sessions {
 
     fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
         detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
+    }
+
+    fn ended(&self) -> Vec<(usize, u64)> {
+        lock(&self.0).ended()
     }
 
     fn restart(&self) {

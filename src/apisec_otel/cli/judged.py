@@ -31,8 +31,12 @@ class Judged:
     """By detector: 0 to 1 for each row; NaN is 0."""
     learning: NDArray[np.bool_]
     """For each row: some detector asked of it lacks support."""
-    ended: Sequence[int] = ()
-    """Sessions that will not come again, expired or evicted."""
+    ended: Sequence[tuple[int, int]] = ()
+    """Sessions that will not come again, expired or evicted: the row of the batch before which each ended, and its key."""
+    restarted: bool = False
+    """Another recording begins with this batch: every session of the one before has ended."""
+    shadow: frozenset[str] = frozenset()
+    """Detectors on trial: their scores are told and count for nothing."""
 
 
 class Engine(Protocol):
@@ -70,11 +74,14 @@ class Engine(Protocol):
     def process(self, requests: list[bytes], /) -> Judged:
         """Runs the pipeline. ValueError when a request cannot be decoded; then nothing of the list was counted."""
 
+    def begin(self) -> None:
+        """What is processed next is the beginning of a file. One that begins over 10 minutes behind is another recording."""
+
     def finish(self) -> Judged | None:
         """What was still held at the end of input."""
 
     def learned(self) -> None:
-        """Teaching ends: what was shown, risk and retries are forgotten, baselines stay."""
+        """Teaching ends: open windows close; sessions, tallies, risk and retries are forgotten, baselines stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class Rows:
     """Endpoint of each."""
     scores: dict[str, NDArray[np.float64]]
     best: NDArray[np.float64]
-    """The largest score of each."""
+    """The largest score of each, detectors on trial left out."""
     learning: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -108,7 +115,8 @@ def rows_of(judged: Judged, records: Records, names: EndpointNames) -> Rows:
     index = np.flatnonzero((records["request"] == 1) & (records["repeat"] != 1))
     kept = records[index]
     scores = {detector: np.nan_to_num(np.asarray(column, np.float64)[index]) for detector, column in judged.scores.items()}
-    best = np.max(np.stack(list(scores.values())), axis=0) if scores else np.zeros(len(index))
+    counting = [column for detector, column in scores.items() if detector not in judged.shadow]
+    best = np.max(np.stack(counting), axis=0) if counting else np.zeros(len(index))
     keys, inverse = np.unique(kept["endpoint"], return_inverse=True)
     of_key = [names.name(key) for key in keys.tolist()]
     return Rows(judged.batch, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index])
@@ -130,9 +138,11 @@ class Summary:
     evicted: int = 0
     other: int = 0
     """Stored requests for logs or metrics, passed over."""
+    restarts: int = 0
+    """Files that began over 10 minutes before the end of what came before them."""
     first: int = 0
     last: int = 0
-    """Start of the earliest and of the latest request, nanoseconds."""
+    """Time of the earliest and of the latest request, nanoseconds."""
 
     @property
     def seconds(self) -> float:

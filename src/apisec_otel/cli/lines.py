@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from json.encoder import encode_basestring
 from typing import TextIO
 
+import numpy as np
+
 from apisec_otel.cli.judged import Rows, Summary, rfc3339
 from apisec_otel.cli.session_book import SessionTotals
 from apisec_otel.findings.finding import Finding
@@ -20,8 +22,8 @@ class JsonLines:
         self._out = out
         self._quoted: dict[str, str] = {}
 
-    def batch(self, rows: Rows, findings: Sequence[Finding]) -> None:
-        """A line for each request, and for each finding, suppressed ones too."""
+    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
+        """A line for each request, and for each finding, suppressed ones too; a session's stands where it ended."""
         if not len(rows):
             return
         found: dict[int, list[Finding]] = {}
@@ -29,7 +31,9 @@ class JsonLines:
             found.setdefault(finding.row, []).append(finding)
         detectors = self._detectors(rows)
         lines: list[str] = []
+        gone = list(reversed(ended))
         columns = zip(
+            range(len(rows)),
             rows.index.tolist(),
             rows.records["start"].tolist(),
             rows.hexadecimal("trace_id"),
@@ -41,7 +45,9 @@ class JsonLines:
             rows.learning.tolist(),
             strict=True,
         )
-        for row, start, trace, span, session, name, score, scores, learning in columns:
+        for at, row, start, trace, span, session, name, score, scores, learning in columns:
+            while gone and gone[-1][0] <= at:
+                lines.append(_session(gone.pop()[1]))
             lines.append(
                 f'{{"type":"request","time":"{rfc3339(start)}","trace_id":"{trace}","span_id":"{span}","merged":[],'
                 f'"session":{_key(session)},"endpoint":{self._quote(name)},"score":{_number(score)},'
@@ -53,10 +59,7 @@ class JsonLines:
 
     def session(self, totals: SessionTotals) -> None:
         """A line for a session that has ended."""
-        self._out.write(
-            f'{{"type":"session","session":{_key(totals.key)},"first_time":"{rfc3339(totals.first)}",'
-            f'"last_time":"{rfc3339(totals.last)}","requests":{totals.requests},"score":{_number(totals.score)}}}\n'
-        )
+        self._out.write(_session(totals))
 
     def fault(self, fault: Fault) -> None:
         """Faults stand on standard error and in the summary."""
@@ -82,7 +85,8 @@ class JsonLines:
         """The scores of each request as a JSON object."""
         names = [json.dumps(detector) for detector in rows.scores]
         nothing = "{" + ",".join(f"{name}:0" for name in names) + "}"
-        quiet = (rows.best == 0).tolist()
+        loud = [scores != 0 for scores in rows.scores.values()]
+        quiet = (~np.logical_or.reduce(loud)).tolist() if loud else [True] * len(rows)
         table = zip(*(scores.tolist() for scores in rows.scores.values()), strict=True) if names else [()] * len(rows)
         return [
             nothing if silent else "{" + ",".join(f"{name}:{_number(score)}" for name, score in zip(names, scores, strict=True)) + "}"
@@ -114,6 +118,13 @@ def _finding(finding: Finding) -> str:
         "suppressed": finding.suppressed,
     }
     return json.dumps(stated, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _session(totals: SessionTotals) -> str:
+    return (
+        f'{{"type":"session","session":{_key(totals.key)},"first_time":"{rfc3339(totals.first)}",'
+        f'"last_time":"{rfc3339(totals.last)}","requests":{totals.requests},"score":{_number(totals.score)}}}\n'
+    )
 
 
 def _key(key: int) -> str:

@@ -58,7 +58,7 @@ class Progress:
             name = escape(os.path.basename(file.path))
             self._bar.update(self._task, completed=sum(self._passed.values()), description=name, rate=self._rate(spans))
 
-    def batch(self, rows: Rows, findings: Sequence[Finding]) -> None:
+    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
         """Nothing: requests are printed elsewhere."""
 
     def session(self, totals: SessionTotals) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from apisec_otel.assembly import build, native_rows, native_vocabulary, rules_of, vocabulary_of
 from apisec_otel.cli.judged import Engine, Judged
 from apisec_otel.clock import ManualClock
-from apisec_otel.component import EndpointNames, Host, Processor
+from apisec_otel.component import EndpointNames, Host, Processor, Restarts
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ComponentError
 from apisec_otel.findings.finding import Hash, Rule
@@ -55,6 +55,14 @@ class AskAll:
         """The size and losses of each table."""
         return self._executor.tables()
 
+    def advance(self, time: int) -> None:
+        """Lets time (ns) pass without a row."""
+        self._executor.advance(time)
+
+    def restart(self) -> None:
+        """Ends a recording; baselines stay."""
+        self._executor.restart()
+
 
 @dataclass(kw_only=True)
 class ReplayEngine:
@@ -71,8 +79,11 @@ class ReplayEngine:
     signals: Sequence[str] = ()
     """The detector of each signal of the plan."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    shadow: frozenset[str] = frozenset()
+    """Detectors on trial."""
     constant_key: bool = False
     endpoint_names: EndpointNames = field(default_factory=EndpointNames)
+    _beginning: bool = False
 
     @property
     def evicted(self) -> int:
@@ -86,21 +97,36 @@ class ReplayEngine:
     def process(self, requests: list[bytes]) -> Judged:
         """Runs the pipeline over the requests as one batch."""
         batch = SpanBatch(self.decode(requests))
+        restarts = self._beginning and self._is_behind(batch)
+        if restarts:
+            self._restart()
         for processor in self.processors:
             processor.process(batch)
         scores, learning = self._answers(len(batch))
-        return Judged(batch, scores, learning, self._ended())
+        return Judged(batch, scores, learning, self.ended(), restarts, self.shadow)
+
+    def begin(self) -> None:
+        """What is processed next is the beginning of a file."""
+        self._beginning = True
 
     def finish(self) -> Judged | None:
         """Nothing is held: rows are judged as they come."""
         return None
 
     def learned(self) -> None:
-        """Forgets what was shown and which spans were seen; baselines stay."""
+        """Ends the recording that taught: its last windows close, and its spans are none that were seen."""
+        self._restart()
+
+    def _restart(self) -> None:
         for each in self.processors:
-            for forget in ("reset", "forget_retries"):
-                if hasattr(each, forget):
-                    getattr(each, forget)()
+            if isinstance(each, Restarts):
+                each.restart()
+
+    def _is_behind(self, batch: SpanBatch) -> bool:
+        """Whether a file begins, with its first request, over 10 minutes behind."""
+        told = [each.is_behind(batch) for each in self.processors if hasattr(each, "is_behind")]
+        self._beginning = any(behind is None for behind in told)
+        return any(told)
 
     def _answers(self, rows: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
         """The best score that each detector gives each row, and whether one of them still learns."""
@@ -113,9 +139,9 @@ class ReplayEngine:
             best[detector] = np.maximum(best[detector], column) if detector in best else column
         return best, np.frombuffer(answers.learning, np.uint8) == 1
 
-    def _ended(self) -> list[int]:
+    def ended(self) -> list[tuple[int, int]]:
         """Sessions that ended since it was last asked, where the processor says it."""
-        return [key for each in self.processors if hasattr(each, "ended") for key in each.ended()]
+        return [ended for each in self.processors if hasattr(each, "ended") for ended in each.ended()]
 
 
 def engine_of(config: Config) -> Engine:
@@ -134,6 +160,7 @@ def engine_of(config: Config) -> Engine:
         endpoint_names=host.endpoint_names,
     )
     engine.processors = [_processor(each, host, engine) for each in _steps(config)]
+    engine.ended()  # kept from now on
     return engine
 
 
@@ -153,5 +180,5 @@ def _processor(component: Component, host: Host, engine: ReplayEngine) -> Proces
     plan = settings.plan()
     engine.asked = AskAll(native(plan.spec))
     engine.signals = [each.detector for each in plan.statements]
-    shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
-    return Detecting(PlanEngine(plan, engine.asked), shadow, host)
+    engine.shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
+    return Detecting(PlanEngine(plan, engine.asked), engine.shadow, host, tell_shadow=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
+import numpy as np
+
 from apisec_otel.cli.judged import Engine, Judged, Rows, Summary, rows_of
 from apisec_otel.cli.session_book import SessionBook, SessionTotals
 from apisec_otel.findings.finding import Finding
@@ -24,7 +26,7 @@ Group = list[tuple[Place, bytes]]
 class Output(Protocol):
     """Where what was judged goes."""
 
-    def batch(self, rows: Rows, findings: Sequence[Finding]) -> None: ...
+    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = (), /) -> None: ...
 
     def session(self, totals: SessionTotals) -> None: ...
 
@@ -88,6 +90,10 @@ class Replay:
         group: Group = []
         size = 0
         for path in files:
+            if group:
+                yield group
+                group, size = [], 0
+            self._engine.begin()
             file = OtlpFile(path)
             for place, payload in self._requests(file):
                 group.append((place, payload))
@@ -123,14 +129,26 @@ class Replay:
         self.on_judged(judged)
         self._seen += judged.batch.spans
         self.summary.spans += judged.batch.spans
+        if judged.restarted:
+            self.summary.restarts += 1
+            self._end_sessions(self._book.end_all())
         if len(judged.batch):
             rows = rows_of(judged, self._engine.view(judged.batch), self._engine.endpoint_names)
             self._count(rows, judged.batch.findings)
             self._book.add(rows, judged.batch.findings)
+            ended = self._ended(judged, rows)
             for output in self._outputs:
-                output.batch(rows, judged.batch.findings)
-        self._end_sessions(self._book.end(judged.ended))
-        self._end_sessions(self._book.end_old(self.summary.last))
+                output.batch(rows, judged.batch.findings, ended)
+
+    def _ended(self, judged: Judged, rows: Rows) -> list[tuple[int, SessionTotals]]:
+        """Sessions that ended within a batch, each with the position of the request before which it did."""
+        if not judged.ended:
+            return []
+        places = np.searchsorted(rows.index, [row for row, _ in judged.ended]).tolist()
+        totals = [(at, self._book.end(key)) for at, (_, key) in zip(places, judged.ended, strict=True)]
+        ended = [(at, session) for at, session in totals if session is not None]
+        self.summary.sessions += len(ended)
+        return ended
 
     def _count(self, rows: Rows, findings: Sequence[Finding]) -> None:
         summary = self.summary
@@ -141,8 +159,8 @@ class Replay:
                 summary.findings[finding.level.word] += 1
         if not len(rows):
             return
-        starts = rows.records["start"]
-        first, last = int(starts.min()), int(starts.max())
+        times = rows.records["time"]  # a span whose clock is wild does not stretch what is covered
+        first, last = int(times.min()), int(times.max())
         summary.first = min(summary.first, first) if summary.requests else first
         summary.last = max(summary.last, last)
         summary.requests += len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
@@ -45,7 +46,8 @@ class Group:
 
     owasp: str
     shown: int = 0
-    repeats: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+    """What was kept back, by cause."""
     entities: set[int] = field(default_factory=set)
     examples: list[Finding] = field(default_factory=list)
 
@@ -60,8 +62,10 @@ class Report:
         self._groups: dict[tuple[Level, str], dict[str, Group]] = {}
         self._sessions: list[tuple[float, int, int, SessionTotals]] = []
 
-    def batch(self, rows: Rows, findings: Sequence[Finding]) -> None:
+    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
         """Counts a batch."""
+        for _, totals in ended:
+            self.session(totals)
         if len(rows):
             self._services.add(rows)
             self._endpoints.add(rows)
@@ -96,10 +100,10 @@ class Report:
         if len(group.entities) < 10_000:
             group.entities.add(finding.entity)
         if finding.suppressed:
-            group.repeats += 1
-            return
-        group.shown += 1
-        if len(group.examples) < EXAMPLES:
+            group.held[finding.suppressed] += 1
+        else:
+            group.shown += 1
+        if finding.suppressed in (None, "shadow") and len(group.examples) < EXAMPLES:
             group.examples.append(finding)
 
     def _head(self, summary: Summary) -> None:
@@ -129,15 +133,15 @@ class Report:
             self._print_detector(level, detector, groups)
 
     def _print_detector(self, level: Level, detector: str, groups: dict[str, Group]) -> None:
-        shown, repeats = (sum(getattr(group, what) for group in groups.values()) for what in ("shown", "repeats"))
+        shown = sum(group.shown for group in groups.values())
         owasp = next(iter(groups.values())).owasp
-        said = f"{_count(shown, 'finding')}, {_count(repeats, 'repeat')}" if repeats else _count(shown, "finding")
+        said = _count(shown, "finding") + _held(sum((group.held for group in groups.values()), Counter()))
         self._console.print()
         line = Text.assemble(
             "  ", (f" {level.word.upper()} ", COLOURS[level]), "  ", (detector, "bold"), f"  {owasp}".rstrip(), ("  " + said, "dim")
         )
         self._console.print(line, soft_wrap=True)
-        ranked = sorted(groups.items(), key=lambda item: (-item[1].shown - item[1].repeats, item[0]))
+        ranked = sorted(groups.items(), key=lambda item: (-item[1].shown - item[1].held.total(), item[0]))
         for endpoint, group in ranked[:GROUPS]:
             self._print_group(endpoint, group)
         if len(ranked) > GROUPS:
@@ -145,13 +149,12 @@ class Report:
 
     def _print_group(self, endpoint: str, group: Group) -> None:
         kind = group.examples[0].entity_kind if group.examples else "entity"
-        repeats = f", {_count(group.repeats, 'repeat')}" if group.repeats else ""
-        said = f"  by {_count(len(group.entities), kind or 'entity')}{repeats}"
+        said = f"  by {_count(len(group.entities), kind or 'entity')}{_held(group.held)}"
         self._console.print(Text.assemble("    ", (endpoint, "bold cyan"), (said, "dim")), soft_wrap=True)
         for finding in group.examples:
             self._print_example(finding)
-        if group.shown > len(group.examples):
-            self._line(f"... and {group.shown - len(group.examples)} more", "dim", indent=6)
+        if (more := group.shown + group.held["shadow"] - len(group.examples)) > 0:
+            self._line(f"... and {more} more", "dim", indent=6)
 
     def _print_example(self, finding: Finding) -> None:
         for at, line in enumerate(wrap(finding.reason, self._console.width - 16) or [""]):
@@ -210,6 +213,7 @@ class Report:
             (unknown.session, "requests in no session"),
             (summary.late, "requests came over 10 minutes late: judged, not learned from"),
             (summary.evicted, "sessions went early for want of room"),
+            (summary.restarts, "times a file began over 10 minutes before the end of the one before: time began anew, baselines stayed"),
             (summary.other, "stored requests for logs or metrics were passed over"),
             (summary.decode_errors, "lines or records could not be read"),
         ]
@@ -221,6 +225,12 @@ class Report:
 
     def _line(self, text: str, style: str = "", indent: int = 0) -> None:
         self._console.print(Text(" " * indent + text, style), soft_wrap=True)
+
+
+def _held(held: Counter[str]) -> str:
+    return "".join(
+        f", {_count(held[cause], 'repeat') if cause == 'dedup' else f'{held[cause]:,} {HELD[cause]}'}" for cause in HELD if held[cause]
+    )
 
 
 def _table(*columns: tuple[str, str]) -> Table:

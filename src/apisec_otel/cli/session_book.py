@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import numpy as np
 
-from apisec_otel.cli.judged import NANO, Rows
+from apisec_otel.cli.judged import Rows
 from apisec_otel.findings.finding import Finding
 from apisec_otel.findings.risk import Pair, accumulated
 
@@ -37,19 +36,11 @@ class SessionTotals:
         return sorted({detector for pairs in self.raised.values() for detector, _ in pairs})
 
 
-QUIET: Final = 25 * 3600 * NANO
-"""A session lasts at most 24 hours: what was not seen for longer will not come again."""
-
-LIMIT: Final = 400_000
-"""Sessions held when the pipeline does not say which have ended; more than its own table holds by default."""
-
-
 class SessionBook:
-    """Totals of open sessions, the one longest unseen first; the pipeline's own table says when one has ended."""
+    """Totals of open sessions. The pipeline's own table says when one has ended, and bounds how many there are."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self) -> None:
         self._open: dict[int, SessionTotals] = {}
-        self._limit = limit
 
     def add(self, rows: Rows, findings: Sequence[Finding]) -> None:
         """Counts a batch: Python runs for each session in it, not for each row."""
@@ -64,13 +55,13 @@ class SessionBook:
         best = np.maximum.reduceat(rows.best[order], at)
         grouped = zip(keys.tolist(), first.tolist(), last.tolist(), counts.tolist(), best.tolist(), strict=True)
         for key, begun, latest, count, score in grouped:
-            totals = self._open.pop(key, None) or SessionTotals(key, begun, latest)
-            self._open[key] = totals
+            totals = self._open.setdefault(key, SessionTotals(key, begun, latest))
             totals.first, totals.last = min(totals.first, begun), max(totals.last, latest)
             totals.requests += count
             totals.best = max(totals.best, score)
         for finding in findings:
-            self._raise(finding)
+            if finding.suppressed != "shadow":
+                self._raise(finding)
 
     def _raise(self, finding: Finding) -> None:
         if (totals := self._open.get(finding.session)) is None:
@@ -79,20 +70,9 @@ class SessionBook:
         pair = (finding.detector, finding.endpoint)
         pairs[pair] = max(finding.score, pairs.get(pair, 0.0))
 
-    def end(self, keys: Iterable[int]) -> Iterator[SessionTotals]:
-        """Takes out those of the sessions that are known."""
-        for key in keys:
-            if (totals := self._open.pop(key, None)) is not None:
-                yield totals
-
-    def end_old(self, now: int) -> Iterator[SessionTotals]:
-        """Takes out what was not seen for over a day before `now`, and what is over the limit."""
-        while self._open:
-            key, totals = next(iter(self._open.items()))
-            if totals.last + QUIET >= now and len(self._open) <= self._limit:
-                return
-            del self._open[key]
-            yield totals
+    def end(self, key: int) -> SessionTotals | None:
+        """Takes out a session; None when it is not known."""
+        return self._open.pop(key, None)
 
     def end_all(self) -> Iterator[SessionTotals]:
         """Takes out all, in order of their first request."""

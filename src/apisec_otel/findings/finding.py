@@ -61,6 +61,10 @@ class Raised(Protocol):
     def sentence(self) -> str:
         """What a person reads."""
 
+    @property
+    def shadow(self) -> bool:
+        """By a detector on trial: it is told, and neither written on the span nor counted as risk."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

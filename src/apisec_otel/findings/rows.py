@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -21,10 +22,12 @@ def native_view(fields: list[tuple[str, str, int]]) -> View:
     """How to see a batch's buffer as rows; `fields` are name, numpy format and offset of each field."""
     names, formats, offsets = (list(column) for column in zip(*fields, strict=True))
 
+    @cache
+    def record(size: int) -> np.dtype[np.void]:
+        return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size} if size else [("time", "<i8")])
+
     def view(batch: NativeBatch) -> Records:
         buffer = memoryview(cast("Any", batch))
-        size = buffer.nbytes // max(1, len(batch))
-        record = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size} if size else [("time", "<i8")])
-        return np.frombuffer(buffer, dtype=record)
+        return np.frombuffer(buffer, dtype=record(buffer.nbytes // max(1, len(batch))))
 
     return view

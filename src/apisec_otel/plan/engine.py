@@ -31,6 +31,14 @@ class Executor(Protocol):
         """Identity, entries, bytes, evicted and expired of each table."""
         ...
 
+    def advance(self, time: int) -> None:
+        """Lets time (ns) pass without a row."""
+        ...
+
+    def restart(self) -> None:
+        """Ends a recording; baselines stay."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
@@ -68,6 +76,14 @@ class Engine:
     def tables(self) -> list[dict[str, Any]]:
         """The size and losses of each table, for metrics."""
         return self.executor.tables()
+
+    def advance(self, time: int) -> None:
+        """Lets time (ns) pass without a row, so that windows close; no row may come later with a time before it."""
+        self.executor.advance(time)
+
+    def restart(self) -> None:
+        """Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay."""
+        self.executor.restart()
 
     def _spoken(self, rows: Sequence[RaisedRow], endpoint: Callable[[int], str]) -> Iterator[Raised]:
         for row, signal, p, severity, entity, evidence in rows:

@@ -11,7 +11,7 @@ from apisec_otel.plan.kernel import Kernel, entry_bytes
 from apisec_otel.plan.kernels import KERNELS, baseline
 from apisec_otel.plan.node import Graph, Node, PlanError, Setting
 
-LEAST_KEYS = 64
+LEAST_KEYS = 16
 """A table that cannot hold so many keys at their largest would forget an attacker while it watches him."""
 
 _MIB = 1 << 20
@@ -97,5 +97,5 @@ def _check_table(graph: Graph, draft: Draft, table: Table, memory: int, count: i
         raise PlanError(
             f"{draft.chosen.id}: its table by {graph.text(table.key)} needs {needed / _MIB:.1f} MiB ({LEAST_KEYS} keys at their largest), "
             f"but {memory / _MIB:g} MiB over {count} tables leave {table.bytes / _MIB:.1f} MiB. "
-            "Raise detect::memory, lower `limit` of distinct, or switch a detector off."
+            "Raise detect::max_bytes, lower `limit` of distinct, or switch a detector off."
         )

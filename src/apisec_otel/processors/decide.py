@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from apisec_otel import semconv
 from apisec_otel.component import EndpointNames, Host
-from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, finding_id
+from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, Suppressed, finding_id
 from apisec_otel.findings.repeats import Repeats
 from apisec_otel.findings.risk import EntityRisk
 from apisec_otel.findings.rows import Records, View
@@ -60,9 +60,9 @@ class Decide:
     def __init__(self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames | None = None) -> None:
         self._settings, self._view, self._hash = settings, view, keyed_hash
         self._names = names or EndpointNames()
-        self.reset()
+        self.restart()
 
-    def reset(self) -> None:
+    def restart(self) -> None:
         """Forgets what was shown and all risk."""
         settings = self._settings
         self._now = 0
@@ -90,7 +90,8 @@ class Decide:
         for row, signals in by_row.items():
             self._advance(records, row)
             judged = [self._finding(batch, records, signal) for signal in signals]
-            batch.annotate(row, span_attributes(judged))
+            if loud := [finding for finding in judged if finding.suppressed != "shadow"]:
+                batch.annotate(row, span_attributes(loud))
             findings += judged
         return findings
 
@@ -100,15 +101,14 @@ class Decide:
         if int(records["late"][row]) == 1:
             return
         if time + RESTART < self._now:
-            self.reset()
+            self.restart()
         self._now = max(self._now, time)
 
     def _finding(self, batch: NativeBatch, records: Records, signal: Raised) -> Finding:
         row, level = signal.row, Level(signal.severity)
         endpoint = int(records["endpoint"][row])
         trace_id, span_id = records["trace_id"][row].tobytes(), records["span_id"][row].tobytes()
-        risk = self._risk.add(signal.entity, (signal.detector, endpoint), signal.score, self._now)
-        repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), level, self._now)
+        risk, cause = self._weigh(signal, level, endpoint)
         return Finding(
             id=finding_id(self._hash, signal.detector, signal.entity, endpoint, trace_id, span_id),
             detector=signal.detector,
@@ -130,9 +130,17 @@ class Decide:
             end=int(records["end"][row]),
             evidence=signal.evidence,
             request=_facts(batch, records, row),
-            suppressed="dedup" if repeated else None,
+            suppressed=cause,
             row=row,
         )
+
+    def _weigh(self, signal: Raised, level: Level, endpoint: int) -> tuple[float, Suppressed | None]:
+        """The entity's risk with this signal, and why it is not shown. A detector on trial adds to nothing."""
+        if signal.shadow:
+            return 0.0, "shadow"
+        risk = self._risk.add(signal.entity, (signal.detector, endpoint), signal.score, self._now)
+        repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), level, self._now)
+        return risk, "dedup" if repeated else None
 
 
 def span_attributes(findings: Sequence[Finding]) -> dict[str, Value]:

@@ -100,22 +100,31 @@ class Raised:
     entity_kind: str
     evidence: Mapping[str, tuple[float, float]]
     sentence: str
+    shadow: bool = False
+    """By a detector on trial: told, and nothing more."""
 
 
 class Detecting:
     """The plan at work; Python runs for each signal, never for each span."""
 
-    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host) -> None:
-        self._engine, self._shadow, self._host = engine, shadow, host
+    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host, *, tell_shadow: bool = False) -> None:
+        self._engine, self._shadow, self._host, self._tell_shadow = engine, shadow, host, tell_shadow
         self._owasp = {each.detector: each.owasp for each in engine.plan.statements}
 
     def process(self, batch: SpanBatch) -> None:
-        """Puts what is raised on the batch; a shadow detector's signals are only counted."""
+        """Puts what is raised on the batch; a shadow detector's signals are only counted, unless they are to be told."""
+        if batch.now is not None:
+            self._engine.advance(batch.now)
+            return
         for each in self._engine.observe(batch.native, lambda row: self._endpoint(batch, row)):
             mode = "shadow" if each.detector in self._shadow else "alert"
             self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
-            if mode == "alert":
+            if mode == "alert" or self._tell_shadow:
                 batch.raised.append(self._spoken(each))
+
+    def restart(self) -> None:
+        """Ends a recording: windows close, tallies and flags go, baselines stay."""
+        self._engine.restart()
 
     def _endpoint(self, batch: SpanBatch, row: int) -> str:
         return self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))
@@ -132,6 +141,7 @@ class Detecting:
             entity_kind=each.entity_type,
             evidence={name: (_number(observed), _number(expected)) for name, (observed, expected) in each.evidence.items()},
             sentence=each.sentence,
+            shadow=each.detector in self._shadow,
         )
 
 

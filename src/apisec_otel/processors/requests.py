@@ -3,13 +3,16 @@
 import ipaddress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import SecretStr
 
 from apisec_otel.component import Host, Processor, Size
 from apisec_otel.processors.native import native_step
 from apisec_otel.spans.batch import SpanBatch
+
+IDLE_BEHIND: Final = 5 * 10**9
+"""When nothing arrives, stream time follows the clock this far behind: exporters hold spans back for as long (ns)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,12 @@ class _Observing:
 
     def process(self, batch: SpanBatch) -> None:
         """Places each request in time; a span that came before gets back what was written on it."""
-        self._step.process(batch.native, self._received())
+        received = self._received()
+        if received is not None and not batch.spans:
+            self._step.idle(received - IDLE_BEHIND)
+            batch.now = self._step.now()
+            return
+        self._step.process(batch.native, received)
 
     def remember(self, batch: SpanBatch) -> None:
         """Keeps what was written, for a sender that tries again."""
@@ -99,6 +107,11 @@ class _Observing:
         """Stream time, ns."""
         return int(self._step.now())
 
+    def is_behind(self, batch: SpanBatch) -> bool | None:
+        """Whether a batch that is still to come begins over 10 minutes behind stream time; None of one without requests."""
+        behind: bool | None = self._step.is_behind(batch.native)
+        return behind
+
     def restart(self) -> None:
-        """Starts time anew, for a recording that begins in the past of the one before."""
+        """Starts time anew, and forgets which spans were seen."""
         self._step.restart()

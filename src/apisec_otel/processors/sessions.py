@@ -80,6 +80,14 @@ class Identifying:
         """Sessions that went for want of room."""
         return int(self._step.metrics()["evicted"])
 
+    def ended(self) -> list[tuple[int, int]]:
+        """Sessions that ended in the last batch, expired or evicted: the row before which each did, and its key.
+
+        Kept from the first call on.
+        """
+        ended: list[tuple[int, int]] = self._step.ended()
+        return ended
+
     def restart(self) -> None:
         """Closes all sessions."""
         self._step.restart()

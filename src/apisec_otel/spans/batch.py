@@ -23,10 +23,12 @@ class SpanBatch:
     Its rows are the spans that are API requests. Columns are read-only; what is written on a row leaves with its span.
     """
 
-    __slots__ = ("findings", "native", "raised")
+    __slots__ = ("findings", "native", "now", "raised")
 
     def __init__(self, native: NativeBatch) -> None:
         self.native = native
+        self.now: int | None = None
+        """Stream time (ns) when nothing came and only time passes."""
         self.raised: list[Any] = []
         """Signals that the plan raised on these rows, for `decide`."""
         self.findings: list[Any] = []

@@ -23,6 +23,7 @@ from pydantic import ConfigDict, TypeAdapter
 from apisec_otel.plan.build import Plan, build
 from apisec_otel.plan.draft import Chosen, Detector
 from apisec_otel.plan.signal import SEVERITIES
+from apisec_otel.processors.endpoints import Endpoints
 from apisec_otel.testing.reference.plan import Reference
 
 Kind = Literal["attack", "near_miss", "benign"]
@@ -32,9 +33,7 @@ Outcome = list[tuple[int, str]]
 _START = 1_767_225_600_000_000_000
 _HOUR = 3_600_000_000_000
 _UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-_LOGIN = re.compile(r"/(login|signin|sign-in|auth|token|session)s?/?$")
-_HEALTH = re.compile(r"/(health|healthz|livez|readyz|ping)/?$")
-_LOGIN_FAILED = (400, 401, 403, 422)
+_ENDPOINTS = Endpoints()
 _DURATION = 10_000_000
 
 
@@ -145,7 +144,7 @@ def rows_of(scenario: Scenario) -> tuple[list[dict[str, Any]], int]:
 def run_reference(scenario: Scenario, plan: Plan) -> Outcome:
     """What the oracle raises. What is raised on rows that only teach counts too, as row 0 and below."""
     rows, teach = rows_of(scenario)
-    judged = [(index, columns_of(row)) for index, row in enumerate(rows) if not _HEALTH.search(row["path"])]
+    judged = [(index, columns_of(row)) for index, row in enumerate(rows) if not _probes(row)]
     answers = Reference(plan.spec).run([columns for _, columns in judged])
     return [(judged[row][0] + 1 - teach, SEVERITIES[severity]) for row, _, _, severity, _, _ in answers.raised]
 
@@ -155,7 +154,7 @@ def run_native(scenario: Scenario, plan: Plan, *, cut: int | None = None) -> Out
     import numpy as np
 
     rows, teach = rows_of(scenario)
-    judged = [(index, columns_of(row)) for index, row in enumerate(rows) if not _HEALTH.search(row["path"])]
+    judged = [(index, columns_of(row)) for index, row in enumerate(rows) if not _probes(row)]
     executor = importlib.import_module("apisec_otel._native").Plan(plan.spec)
     kinds = {node["settings"]["name"]: node["kind"] for node in json.loads(plan.spec)["nodes"] if node["op"] == "column"}
     formats = {"id": ("<u8", 0), "number": ("<f8", math.nan), "logic": ("i1", 0)}
@@ -189,14 +188,15 @@ def columns_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "actor": session,
     }
     columns: dict[str, Any] = {name: _hash(name, text) for name, text in texts.items()}
-    login = _flag(row["method"] == "POST" and _LOGIN.search(row["path"]) is not None)
+    last = (row["route"] or row["path"]).rpartition("/")[2].lower()
+    login = _flag(row["method"] == "POST" and last in _ENDPOINTS.login_routes)
     flags = {
         "succeeded": _status(status, lambda code: 200 <= code < 400),
         "denied": _status(status, lambda code: code in (401, 403)),
         "not_found": _status(status, lambda code: code in (404, 405)),
         "failed": _status(status, lambda code: code >= 400),
         "login": login,
-        "login_failed": min(login, _status(status, lambda code: code in _LOGIN_FAILED)),
+        "login_failed": min(login, _status(status, lambda code: code in _ENDPOINTS.login_failed_status)),
         "authenticated": _flag(user is not None),
         "probe": -1,
     }
@@ -241,6 +241,11 @@ def _span(number: int, row: Mapping[str, Any]) -> Span:
         end_time_unix_nano=row["time"] + _DURATION,
         attributes=[_attribute(key, row[name]) for key, name in names.items() if row[name] is not None],
     )
+
+
+def _probes(row: Mapping[str, Any]) -> bool:
+    """Health routes pass unjudged."""
+    return (row["route"] or row["path"]) in _ENDPOINTS.health_routes
 
 
 def _attribute(key: str, value: str | int) -> KeyValue:

@@ -106,8 +106,8 @@ def test_severity_expression_is_never_missing() -> None:
 def test_too_little_memory_is_refused() -> None:
     """A table that could not hold enough keys would forget attackers; the sentence says what to do."""
     message = (
-        "sample_0: its table by mix(client, path) needs 1.0 MiB (64 keys at their largest), but 0.5 MiB over 1 tables leave 0.5 MiB. "
-        "Raise detect::memory, lower `limit` of distinct, or switch a detector off."
+        "sample_0: its table by mix(client, path) needs 0.2 MiB (16 keys at their largest), but 0.125 MiB over 1 tables leave 0.1 MiB. "
+        "Raise detect::max_bytes, lower `limit` of distinct, or switch a detector off."
     )
 
     def say(row: Request, state: State) -> Signal:
@@ -115,7 +115,7 @@ def test_too_little_memory_is_refused() -> None:
         return Signal(when=seen > 3, entity=row.client, because="so")
 
     with pytest.raises(PlanError, match=re.escape(message).replace("client,\\ path", "(client,\\ path|path,\\ client)")):
-        planned(say, memory=1 << 19)
+        planned(say, memory=1 << 17)
 
 
 def test_columns_needed_are_known() -> None:

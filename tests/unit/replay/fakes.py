@@ -132,6 +132,7 @@ class Signal:
     entity_kind: str = "principal"
     evidence: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"objects": (41.0, 8.0)})
     sentence: str = "41 objects of shop GET /orders/{id}"
+    shadow: bool = False
 
 
 def decode(requests: list[bytes]) -> FakeBatch:
@@ -206,11 +207,14 @@ class FakeEngine:
         self.decide.process(batch)
         return Judged(batch, {"failing": scores, "quiet": np.zeros(len(native))}, np.zeros(len(native), bool))
 
+    def begin(self) -> None:
+        pass
+
     def finish(self) -> Judged | None:
         return None
 
     def learned(self) -> None:
-        self.decide.reset()
+        self.decide.restart()
 
 
 def from_json(line: bytes) -> bytes:

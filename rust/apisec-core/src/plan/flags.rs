@@ -22,19 +22,28 @@ impl Flags {
         }
     }
 
-    /// Whether an entity is flagged.
-    pub fn holds(&self, entity: u64) -> bool {
-        !self.until.is_empty() && self.until.contains_key(&entity)
+    /// Whether an entity was flagged at a time.
+    pub fn holds(&self, entity: u64, at: i64) -> bool {
+        !self.until.is_empty() && self.until.get(&entity).is_some_and(|&until| at < until)
     }
 
-    /// Flags what was raised since the last tick and forgets what is over.
-    pub fn tick(&mut self, now: i64) {
-        let until = now.saturating_add(DAY);
+    /// Flags for a day what was raised in the second that ended at `since`.
+    pub fn take(&mut self, since: i64) {
+        let until = since.saturating_add(DAY);
         for entity in self.raised.drain(..) {
             self.until.insert(entity, until);
             self.line.push_back((entity, until));
         }
         self.waiting.clear();
+        self.trim(i64::MIN);
+    }
+
+    /// Forgets what is over.
+    pub fn forget(&mut self, now: i64) {
+        self.trim(now);
+    }
+
+    fn trim(&mut self, now: i64) {
         while let Some(&(entity, until)) = self.line.front() {
             let over = until <= now || self.until.len() > MOST;
             let extended = self.until.get(&entity) != Some(&until);

@@ -56,6 +56,7 @@ impl Shared {
         if self.found != piece {
             self.table
                 .find_all(&arenas.ids[self.key.0][..length], &mut self.slots);
+            self.table.warm(&self.slots[..length]);
             self.found = piece;
         }
     }

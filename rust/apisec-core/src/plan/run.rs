@@ -37,7 +37,7 @@ pub struct Plan {
     signals: Vec<Signal>,
     /// Stream time and its whole second; none before the first row.
     pub(super) time: i64,
-    second: Option<i64>,
+    pub(super) second: Option<i64>,
     /// Rows since the plan began, and since the tables last settled.
     pub(super) row: u64,
     pub(super) settled: usize,

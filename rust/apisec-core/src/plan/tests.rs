@@ -37,7 +37,7 @@ impl Draw {
     }
 }
 
-/// Rows with missing values, late ones, idle gaps and bursts of over 512 in a second.
+/// Rows with missing values, late ones, idle gaps, bursts of over 512 in a second, and of each key one that is much busier than the others.
 fn rows(plan: &Plan, seed: u64, length: usize) -> ColumnMap {
     let mut draw = Draw(seed);
     let (mut time, mut times, mut late) = (START, vec![], vec![]);
@@ -71,7 +71,11 @@ fn rows(plan: &Plan, seed: u64, length: usize) -> ColumnMap {
             ),
             Kind::Id => Data::Id(
                 (0..length)
-                    .map(|_| draw.next(keys).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+                    .map(|_| {
+                        let busy = keys == 40 && draw.next(8) == 0;
+                        let number = if busy { 1 } else { draw.next(keys) };
+                        number.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+                    })
                     .collect(),
             ),
         };
@@ -138,7 +142,10 @@ fn answers_and_tables_do_not_depend_on_the_cuts() {
         let rows = rows(&plan, seed, 6_000);
         let whole = run(&mut plan, &rows, true);
         let expected = told(&plan, &whole);
-        assert!(whole.learning.contains(&true), "seed {seed}");
+        assert!(
+            !whole.raised.is_empty() && whole.learning.contains(&true),
+            "seed {seed}"
+        );
         for largest in [1, 7, 700, 3_000] {
             let (mut plan, mut draw, mut at, mut answers) =
                 (load(json), Draw(seed + 50), 0, Answers::default());
@@ -150,6 +157,67 @@ fn answers_and_tables_do_not_depend_on_the_cuts() {
             assert_eq!(told(&plan, &answers), expected);
         }
     }
+}
+
+#[test]
+fn time_that_passes_without_rows_changes_no_answer() {
+    for (json, seed) in [(BOLA, 5), (CREDENTIALS, 6), (CREDENTIALS, 7)] {
+        let (mut quiet, mut told_time) = (load(json), load(json));
+        let rows = rows(&quiet, seed, 6_000);
+        let expected = run(&mut quiet, &rows, true);
+        let mut answers = Answers::default();
+        let (mut from, mut gaps) = (0, 0);
+        for at in 1..=rows.len() {
+            let gap = at < rows.len() && rows.time(at) - rows.time(at - 1) > SECOND;
+            if !gap && at < rows.len() {
+                continue;
+            }
+            append(
+                &mut answers,
+                run(&mut told_time, &rows.cut(from..at), true),
+                from,
+            );
+            from = at;
+            if gap {
+                gaps += 1;
+                let (last, next) = (rows.time(at - 1), rows.time(at));
+                (1..8).for_each(|eighth| told_time.advance(last + (next - last) / 8 * eighth));
+                told_time.advance(last);
+            }
+        }
+        assert!(gaps > 5 && !expected.raised.is_empty(), "seed {seed}");
+        assert_eq!(told(&told_time, &answers), told(&quiet, &expected));
+    }
+}
+
+#[test]
+fn a_window_closes_when_time_passes_without_rows() {
+    let mut plan = load(BOLA);
+    let usual: Vec<_> = (0..150)
+        .map(|at| (at, 1 + at as u64 % 30, 1 + at as u64))
+        .collect();
+    run(&mut plan, &bola_rows(&usual), true);
+    let taught = |plan: &Plan| metrics(plan)[1].entries;
+    plan.advance(START + 399 * SECOND);
+    assert_eq!(taught(&plan), 0);
+    plan.advance(START + 400 * SECOND);
+    assert_eq!(taught(&plan), 1);
+}
+
+#[test]
+fn a_restart_keeps_baselines_and_nothing_else() {
+    let mut plan = load(BOLA);
+    let mut usual: Vec<_> = (0..150)
+        .map(|at| (at, 1 + at as u64 % 30, 1 + at as u64))
+        .collect();
+    usual.extend((0..30).map(|at| (200, 99, 1_000 + at)));
+    assert_eq!(run(&mut plan, &bola_rows(&usual), true).raised.len(), 10);
+    plan.restart();
+    assert_eq!(metrics(&plan)[0].entries, 0);
+    let earlier: Vec<_> = (0..20).map(|at| (-90_000, 99, 2_000 + at)).collect();
+    let again = run(&mut plan, &bola_rows(&earlier), true);
+    assert!(again.raised.is_empty() && !again.learning.contains(&true));
+    assert_eq!(again.values[7], Data::Number(vec![5.0; 20]));
 }
 
 #[test]

@@ -3,28 +3,58 @@
 use super::flags::Flags;
 use super::keyed::Keyed;
 use super::node::{Baseline, Node};
-use super::run::Plan;
+use super::run::{Plan, SECOND};
 use crate::kernels::baseline::{self, PENDING_CELLS};
 use crate::table::NONE;
 
 impl Plan {
     /// Stream time passed into the second that starts at `now`.
     pub(super) fn tick(&mut self, now: i64) {
-        self.flags.tick(now);
-        for number in 0..self.baselines.len() {
-            let line = &self.keyed.lines[number];
-            if !line.waiting.is_empty() && now / self.baselines[number].window > line.open {
-                self.close(number, now);
-            }
-        }
+        self.take_effect(now);
+        self.flags.forget(now);
         self.settle();
         for shared in &mut self.keyed.tables {
             shared.table.expire(now);
         }
     }
 
+    /// Time passes without a row: what is due takes effect now instead of with the next row.
+    ///
+    /// No row may come later with a time before `time`. The answers to later rows are those they would have had without.
+    pub fn advance(&mut self, time: i64) {
+        if self.second.is_some_and(|second| time / SECOND > second) {
+            self.take_effect(time / SECOND * SECOND);
+        }
+    }
+
+    /// Flags what was raised, and closes windows in order of their ends; each at its own time, whenever that is noticed.
+    fn take_effect(&mut self, now: i64) {
+        self.flags.take(self.next_second());
+        let mut due: Vec<(i64, usize)> = (0..self.baselines.len())
+            .filter(|&number| !self.keyed.lines[number].waiting.is_empty())
+            .map(|number| (self.end(number), number))
+            .filter(|&(end, _)| end <= now)
+            .collect();
+        due.sort_unstable();
+        for (end, number) in due {
+            self.close(number, end);
+        }
+    }
+
+    /// When the second of the last row ends.
+    fn next_second(&self) -> i64 {
+        self.second
+            .map_or(0, |second| (second + 1).saturating_mul(SECOND))
+    }
+
+    /// When a baseline's open window ends.
+    fn end(&self, number: usize) -> i64 {
+        (self.keyed.lines[number].open + 1).saturating_mul(self.baselines[number].window)
+    }
+
     /// Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay.
     pub fn restart(&mut self) {
+        self.flags.take(self.next_second());
         (0..self.baselines.len()).for_each(|number| self.close(number, self.time));
         self.settle();
         for (number, shared) in self.keyed.tables.iter_mut().enumerate() {
@@ -75,7 +105,7 @@ impl Plan {
             }
             let (value, by, teacher) = (f64::from_bits(cells[1]), cells[2], cells[3]);
             cells.fill(0);
-            if !self.flags.holds(teacher) {
+            if !self.flags.holds(teacher, now) {
                 learn(
                     &mut self.keyed,
                     baseline,

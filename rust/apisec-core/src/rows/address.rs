@@ -51,6 +51,9 @@ fn wide(address: IpAddr) -> u128 {
 
 /// Parses an address as instrumentation and proxies write it: with a port, in brackets, quoted, with a zone.
 pub fn parse(text: &str) -> Option<IpAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(unmapped(address));
+    }
     let text = text.trim().trim_matches('"');
     let bare = match text.strip_prefix('[') {
         Some(rest) => rest.split(']').next()?,
@@ -58,10 +61,14 @@ pub fn parse(text: &str) -> Option<IpAddr> {
         None => text,
     };
     let address: IpAddr = bare.split('%').next()?.parse().ok()?;
-    Some(match address {
+    Some(unmapped(address))
+}
+
+fn unmapped(address: IpAddr) -> IpAddr {
+    match address {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
         IpAddr::V4(_) => address,
-    })
+    }
 }
 
 /// The network that an address belongs to for counting: its /24 or /64.

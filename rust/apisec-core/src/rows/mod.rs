@@ -6,6 +6,7 @@
 pub mod address;
 pub mod columns;
 pub mod endpoints;
+pub mod memo;
 pub mod query;
 pub mod requests;
 pub mod retries;

@@ -1,6 +1,7 @@
 //! Which rows are requests, when they count, and where they came from.
 
 use super::address::{self, Network};
+use super::memo::Memo;
 use super::retries::{Retries, Seen, Written};
 use super::stream::Stream;
 use crate::codec::{Member, Record, SpanBatch};
@@ -67,8 +68,9 @@ impl Requests {
         let mut number = 0;
         for member in batch.members_mut() {
             let mut rows = std::mem::take(&mut member.rows);
+            let mut service = Memo::default();
             for r in &mut rows {
-                if let Some(written) = self.row(r, member, received) {
+                if let Some(written) = self.row(r, member, received, &mut service) {
                     again.push((number, written));
                 }
                 number += 1;
@@ -81,10 +83,15 @@ impl Requests {
     }
 
     /// Fills one row; what was written on it before, when it came again.
-    fn row(&mut self, r: &mut Record, member: &Member, received: Option<i64>) -> Option<Written> {
-        let is_request = r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0;
-        r.request = if is_request { 1 } else { -1 };
-        if !is_request {
+    fn row(
+        &mut self,
+        r: &mut Record,
+        member: &Member,
+        received: Option<i64>,
+        service: &mut Memo,
+    ) -> Option<Written> {
+        r.request = if is_request(r) { 1 } else { -1 };
+        if r.request != 1 {
             return None;
         }
         // Before the look-up: what is remembered of a stream's first request is remembered at its time, not at zero.
@@ -95,6 +102,11 @@ impl Requests {
         } else {
             -1
         };
+        r.service = service.id(
+            &self.hasher,
+            member,
+            [r.environment_text, r.namespace_text, r.service_text],
+        );
         self.origin(r, member);
         outcome(r);
         if let Seen::Repeat(written) = seen {
@@ -111,30 +123,26 @@ impl Requests {
         if r.trace_id == [0; 16] || r.span_id == [0; 8] {
             return Seen::First;
         }
-        self.retries.see(self.ids(r), r.start, self.stream.now())
+        self.retries.see(self.id(r), r.start, self.stream.now())
     }
 
-    fn ids(&self, r: &Record) -> (u64, u64) {
+    fn id(&self, r: &Record) -> u64 {
         let mut both = [0_u8; 24];
         both[..16].copy_from_slice(&r.trace_id);
         both[16..].copy_from_slice(&r.span_id);
-        (self.hasher.text(&both), u64::from_le_bytes(r.span_id))
+        self.hasher.text(&both)
     }
 
     fn place(&mut self, r: &mut Record, received: Option<i64>) {
-        let end = || i64::try_from(r.end.max(r.start)).unwrap_or(i64::MAX);
-        let placed = self.stream.place(r.start, received.unwrap_or_else(end));
+        let placed = self
+            .stream
+            .place(r.start, received.unwrap_or_else(|| ended(r)));
         r.time = placed.time;
         r.stream = placed.stream;
         r.late = i8::from(placed.late);
     }
 
     fn origin(&self, r: &mut Record, member: &Member) {
-        r.service = self.hasher.texts(&[
-            member.text(r.environment_text),
-            member.text(r.namespace_text),
-            member.text(r.service_text),
-        ]);
         match self.client(r, member) {
             Some(address) => {
                 r.client = self.address(address);
@@ -173,7 +181,7 @@ impl Requests {
     pub fn remember(&mut self, batch: &SpanBatch) {
         for (row, written) in batch.annotated() {
             if let Some(r) = batch.record(row).filter(|r| r.repeat != 1) {
-                self.retries.write(self.ids(r), written.into());
+                self.retries.write(self.id(r), written.into());
             }
         }
     }
@@ -188,15 +196,34 @@ impl Requests {
         self.stream.idle(until);
     }
 
-    /// Restarts time for a file that begins in the past.
+    /// Whether a batch that is still to be processed begins another recording, over 10 minutes behind stream time.
+    ///
+    /// The first request of a recording says so; None of a batch without one.
+    pub fn is_behind(&self, batch: &SpanBatch) -> Option<bool> {
+        let first = batch.records().find(|r| is_request(r))?;
+        Some(self.stream.is_behind(first.start, ended(first)))
+    }
+
+    /// Restarts time for a file that begins in the past; its spans are no retries of what came before.
     pub fn restart(&mut self) {
         self.stream.restart();
+        self.retries.clear();
     }
 
     /// Bytes held by the retry memory.
     pub fn bytes(&self) -> usize {
         self.retries.bytes()
     }
+}
+
+/// Whether a span is an API call received.
+fn is_request(r: &Record) -> bool {
+    r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0
+}
+
+/// When a stored span was received at the earliest.
+fn ended(r: &Record) -> i64 {
+    i64::try_from(r.end.max(r.start)).unwrap_or(i64::MAX)
 }
 
 fn network(text: &str) -> Result<Network, String> {

@@ -1,6 +1,7 @@
 //! Who asked and in which session.
 
-use crate::codec::{Member, Record, SpanBatch};
+use super::memo::Memo;
+use crate::codec::{Member, Record, Slice, SpanBatch};
 use crate::hash::{self, Hasher};
 use crate::table::Table;
 use serde::Deserialize;
@@ -47,6 +48,7 @@ pub struct Sessions {
     table: Table,
     rows: u64,
     settled: (u64, i64),
+    ended: Option<Vec<(usize, u64)>>,
 }
 
 impl Sessions {
@@ -59,20 +61,47 @@ impl Sessions {
             table,
             rows: 0,
             settled: (0, 0),
+            ended: None,
         }
     }
 
     /// Fills credential, principal, authenticated and session of each request.
     pub fn process(&mut self, batch: &mut SpanBatch) {
+        let mut number = 0;
         for member in batch.members_mut() {
             let mut rows = std::mem::take(&mut member.rows);
-            for r in rows.iter_mut().filter(|r| r.is_new_request()) {
-                self.identify(r, member);
-                self.settle(r.stream);
-                r.session = self.session(r, member);
-                self.rows += 1;
+            let mut place = Memo::default();
+            for (at, r) in rows.iter_mut().enumerate() {
+                if r.is_new_request() {
+                    self.identify(r, member);
+                    self.settle(r.stream);
+                    self.note_gone(number + at);
+                    let place = place.id(
+                        &self.hasher,
+                        member,
+                        [r.environment_text, r.namespace_text, Slice::default()],
+                    );
+                    r.session = self.session(r, member, place, number + at);
+                    self.rows += 1;
+                }
             }
+            number += rows.len();
             member.rows = rows;
+        }
+    }
+
+    /// Sessions that have ended since this was last called, each with the row of its batch before which it did.
+    ///
+    /// Only from the first call on, for nobody else would ever empty the list.
+    pub fn ended(&mut self) -> Vec<(usize, u64)> {
+        self.table.follow(ID);
+        self.ended.replace(Vec::new()).unwrap_or_default()
+    }
+
+    fn note_gone(&mut self, row: usize) {
+        if let Some(ended) = &mut self.ended {
+            let gone = self.table.take_gone();
+            ended.extend(gone.into_iter().filter(|id| *id != 0).map(|id| (row, id)));
         }
     }
 
@@ -106,7 +135,7 @@ impl Sessions {
         self.settled = (self.rows, second);
     }
 
-    fn session(&mut self, r: &Record, member: &Member) -> u64 {
+    fn session(&mut self, r: &Record, member: &Member, place: u64, row: usize) -> u64 {
         let Some(owner) = self
             .settings
             .order
@@ -115,21 +144,21 @@ impl Sessions {
         else {
             return 0;
         };
-        let place = self.hasher.texts(&[
-            member.text(r.environment_text),
-            member.text(r.namespace_text),
-        ]);
         let key = hash::mix(place, owner);
-        if r.late == 1 {
-            return self.known(key, r).unwrap_or_else(|| self.id(key, r.time));
-        }
         let known = self.known(key, r);
+        if r.late == 1 {
+            return known.unwrap_or(0);
+        }
         let id = known.unwrap_or_else(|| self.id(key, r.time));
         let slot = self
             .table
             .visit(key, crate::table::NONE, self.rows, r.stream);
         let (cells, _) = self.table.parts(slot);
         if known.is_none() {
+            let before = cells[ID];
+            if let Some(ended) = self.ended.as_mut().filter(|_| before != 0) {
+                ended.push((row, before));
+            }
             cells[FIRST] = r.time as u64;
             cells[LAST] = r.time as u64;
             cells[ID] = id;
@@ -176,9 +205,10 @@ impl Sessions {
         self.table.metrics()
     }
 
-    /// Forgets all open sessions: a file that begins in the past of the one before.
+    /// Forgets all open sessions: a file that begins in the past of the one before. They are not told as ended.
     pub fn restart(&mut self) {
-        let settings = self.settings.clone();
-        *self = Self::new(settings, self.hasher.clone());
+        self.table.clear();
+        self.table.take_gone();
+        self.settled = (self.rows, 0);
     }
 }

@@ -62,9 +62,17 @@ impl Stream {
         self.now = self.now.max(time);
     }
 
-    /// Moves on without a row, when nothing arrives.
+    /// Moves on without a row, when nothing arrives. A clock that leaps must agree with itself, as a row's must.
     pub fn idle(&mut self, until: i64) {
-        self.now = self.now.max(until);
+        self.advance(until);
+    }
+
+    /// Whether a row begins another recording: over 10 minutes behind. Of one that lasted longer than that, its end tells.
+    pub fn is_behind(&self, start: u64, received: i64) -> bool {
+        let start = i64::try_from(start).unwrap_or(i64::MAX);
+        let lasted = start < received.saturating_sub(BEHIND);
+        let time = if lasted { received } else { start };
+        self.now > 0 && time < self.now.saturating_sub(BEHIND)
     }
 
     /// Starts anew at the next row: a file that begins in the past of the one before.
@@ -94,6 +102,33 @@ mod tests {
         assert_eq!(stream.place(u64::MAX, now).time, now + 5 * SECOND);
         assert!(!stream.place((now - 60 * SECOND) as u64, now).late);
         assert_eq!(stream.now(), now + 5 * SECOND);
+    }
+
+    #[test]
+    fn time_passes_without_rows_and_never_back() {
+        let mut stream = Stream::default();
+        stream.place((10 * DAY) as u64, 10 * DAY);
+        stream.idle(10 * DAY + 60 * SECOND);
+        stream.idle(10 * DAY);
+        assert_eq!(stream.now(), 10 * DAY + 60 * SECOND);
+        stream.idle(30 * DAY);
+        assert_eq!(stream.now(), 10 * DAY + 60 * SECOND);
+        stream.idle(30 * DAY + SECOND);
+        assert_eq!(stream.now(), 30 * DAY + SECOND);
+    }
+
+    #[test]
+    fn a_row_tells_whether_a_recording_begins_in_the_past() {
+        let mut stream = Stream::default();
+        let hour = 3_600 * SECOND;
+        assert!(!stream.is_behind(5, 5));
+        stream.place((10 * DAY) as u64, 10 * DAY);
+        let tells = |start: i64, end: i64| stream.is_behind(start as u64, end);
+        assert!(tells(10 * DAY - hour, 10 * DAY - hour + SECOND));
+        assert!(!tells(10 * DAY - 599 * SECOND, 10 * DAY));
+        assert!(!tells(10 * DAY - hour, 10 * DAY));
+        assert!(!tells(0, 10 * DAY));
+        assert!(tells(9 * DAY, 10 * DAY - hour));
     }
 
     #[test]

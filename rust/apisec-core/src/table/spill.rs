@@ -24,6 +24,13 @@ impl Spill {
         }
     }
 
+    /// Reads the middle of a list, where a search begins.
+    #[inline]
+    pub fn touch(&self, handle: u64) -> u64 {
+        let list = self.list(handle);
+        list.get(list.len() / 2).copied().unwrap_or_default()
+    }
+
     /// The list of a handle, to change values in place.
     #[inline]
     pub fn list_mut(&mut self, handle: u64) -> &mut [u64] {

@@ -87,9 +87,10 @@ class Reference:
         """What happens between two rows."""
         second = time // SECOND
         ticks = self._second is not None and second > self._second
-        if ticks:
-            self._take_flags(second * SECOND)
+        if ticks and self._second is not None:
+            self._take_flags((self._second + 1) * SECOND)
             self._teach(second * SECOND)
+            self._forget_flags(second * SECOND)
         if ticks or self._in_segment == _SEGMENT:
             for table in self.tables:
                 table.settle()
@@ -100,27 +101,32 @@ class Reference:
         self._second = second
         self._in_segment += 1
 
-    def _take_flags(self, now: int) -> None:
+    def _take_flags(self, since: int) -> None:
+        """What was raised in the second that ended at `since` is flagged for a day."""
         for entity in self._flagging:
             self._flagged.pop(entity, None)
-            self._flagged[entity] = now + _FLAGGED
+            self._flagged[entity] = since + _FLAGGED
             if len(self._flagged) > _MOST_FLAGGED:
                 del self._flagged[next(iter(self._flagged))]
         self._flagging.clear()
 
+    def _forget_flags(self, now: int) -> None:
+        self._flagged = {entity: until for entity, until in self._flagged.items() if until > now}
+
     def _teach(self, now: int) -> None:
+        """Windows that are over close in order of their ends, each at its end, however late that is noticed."""
+        closed: list[tuple[int, int, int, Pending]] = []
         for owner in sorted(set(self._histograms.values())):
             node = self.nodes[owner]
-            closed: list[Pending] = []
             for entry in self.tables[node["pending"]].entries.values():
                 pending: Pending | None = entry.cells.get(-owner - 1)
-                if pending and now >= (pending.window + 1) * node["settings"]["window"]:
-                    closed.append(pending)
+                if pending and now >= (end := (pending.window + 1) * node["settings"]["window"]):
+                    closed.append((end, owner, pending.order, pending))
                     del entry.cells[-owner - 1]
-            for pending in sorted(closed, key=lambda one: one.order):
-                if now >= self._flagged.get(pending.teacher, 0):
-                    cells = self.tables[node["table"]].visit(pending.by, now).cells
-                    cells.setdefault(owner, Histogram()).learn(pending.value, pending.teacher)
+        for end, owner, _, pending in sorted(closed, key=lambda one: one[:3]):
+            if end >= self._flagged.get(pending.teacher, 0):
+                cells = self.tables[self.nodes[owner]["table"]].visit(pending.by, end).cells
+                cells.setdefault(owner, Histogram()).learn(pending.value, pending.teacher)
 
     def _row(self, row: Mapping[str, Any], ask_all: bool) -> tuple[list[Value], bool]:
         values: list[Value] = []
