@@ -84,12 +84,17 @@ def test_every_self_metric_is_documented() -> None:
     counted = set(COUNTED_ELSEWHERE)
     for source in SOURCES:
         text = source.read_text(encoding="utf-8")
-        literal = re.findall(r'(?:telemetry\.add|\.observe)\(\s*f?"((?:apisec|otelcol)_[a-z_{}]+)"', text)
-        for found in literal:
-            names = re.findall(r'for name in \(([^)]*)\):\n[^\n]*"' + re.escape(found), text)
-            parts = [part for group in names for part in re.findall(r'"(\w+)"', group)]
-            counted |= {found.replace("{name}", part) for part in parts} if "{name}" in found else {found}
+        for found in re.findall(r'\.(?:add|observe|counter)\(\s*f?"((?:apisec|otelcol)_[a-z_{}]+)"', text):
+            hole = re.search(r"\{(\w+)\}", found)
+            counted |= {found.replace(hole[0], part) for part in _parts(hole[1], found, text)} if hole else {found}
     assert counted == set(metrics.SELF)
+
+
+def _parts(hole: str, found: str, text: str) -> list[str]:
+    """What is put in the place of `{hole}`: by a loop above it, or by callers of the function that it is the first argument of."""
+    loops = re.findall(rf'for {hole} in \(([^)]*)\):\n[^\n]*"{re.escape(found)}', text)
+    calls = [name for name in re.findall(rf"def (\w+)\(self, {hole}: str", text) for name in re.findall(rf'{name}\("(\w+)"', text)]
+    return [part for group in loops for part in re.findall(r'"(\w+)"', group)] or calls
 
 
 def test_every_attribute_is_in_the_wire_contract() -> None:
