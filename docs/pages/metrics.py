@@ -1,0 +1,89 @@
+"""docs/reference/metrics.md: what apisec-otel tells of itself, and what it sends."""
+
+from apisec_otel import semconv
+from apisec_otel.telemetry import UNITS
+from docs.pages import markdown
+
+INTRO = """\
+## Its own metrics
+
+Prometheus text on `http://127.0.0.1:8888/metrics` (`service::telemetry::metrics`), with the Collector's names where it has
+one. Prometheus sees `_total` behind every counter."""
+
+SPAN_COUNTS = "by `receiver`, `transport`; refused ones by `reason` too"
+SENT = "by `exporter`; failed ones by `reason` too"
+
+SELF: dict[str, tuple[str, str]] = {
+    "otelcol_receiver_accepted_spans": ("counter", f"Spans answered with success, {SPAN_COUNTS}."),
+    "otelcol_receiver_accepted_log_records": ("counter", "Requests of logs are not opened: 0."),
+    "otelcol_receiver_accepted_metric_points": ("counter", "Requests of metrics are not opened: 0."),
+    "otelcol_receiver_accepted_requests": ("counter", "Requests answered with success, by `receiver`, `transport`, `otel.signal`."),
+    "otelcol_receiver_refused_spans": ("counter", f"Spans refused, {SPAN_COUNTS}; 0 for requests that could not be read."),
+    "otelcol_receiver_refused_log_records": ("counter", "As accepted ones."),
+    "otelcol_receiver_refused_metric_points": ("counter", "As accepted ones."),
+    "otelcol_receiver_refused_requests": ("counter", "Requests refused, by `receiver`, `transport`, `otel.signal`, `reason`."),
+    "otelcol_exporter_sent_spans": ("counter", f"Spans that the backend took, {SENT}."),
+    "otelcol_exporter_sent_log_records": ("counter", "As received ones."),
+    "otelcol_exporter_sent_metric_points": ("counter", "As received ones."),
+    "otelcol_exporter_send_failed_spans": ("counter", f"Spans that the backend did not take, {SENT}; the sender was told."),
+    "otelcol_exporter_send_failed_log_records": ("counter", "As received ones."),
+    "otelcol_exporter_send_failed_metric_points": ("counter", "As received ones."),
+    "otelcol_processor_incoming_items": ("counter", "Spans handed to a processor, by `processor`."),
+    "otelcol_processor_outgoing_items": ("counter", "Spans that a processor was done with; less than incoming where it failed or refused."),
+    "otelcol_process_uptime": ("counter", "Time since the start."),
+    "otelcol_process_memory_rss": ("gauge", "Resident memory."),
+    "otelcol_process_cpu_seconds": ("counter", "Processor time."),
+    "apisec_requests": ("counter", "API requests observed."),
+    "apisec_repeats": ("counter", "Request spans that came again, from a sender that tried again: not counted twice."),
+    "apisec_repeated_ids": ("counter", "Ids that came again on a span with another start: observed."),
+    "apisec_late": ("counter", "Requests over 10 minutes behind: neither counted by tallies nor learned from."),
+    "apisec_endpoints": ("gauge", "Endpoints known."),
+    "apisec_endpoints_overflow": ("counter", "Requests for whose endpoint there was no room (`endpoints::max_endpoints`)."),
+    "apisec_sessions_entries": ("gauge", "Sessions open."),
+    "apisec_sessions_bytes": ("gauge", "Their memory, of `sessions::max_bytes`."),
+    "apisec_sessions_evicted": ("counter", "Sessions forgotten for want of room."),
+    "apisec_sessions_expired": ("counter", "Sessions that ended."),
+    "apisec_signals": ("counter", "Signals raised, by `detector` and `mode` (alert, shadow)."),
+    "apisec_findings": ("counter", "Findings, by `detector`, `severity` and `suppressed` (`no`, or why it was not shown)."),
+    "apisec_findings_dropped": ("counter", "Requests of findings that could not be sent, by `signal` and `reason` (outbox full, refused)."),
+    "apisec_component_seconds": ("counter", "Time spent in a component, by `component`."),
+    "apisec_component_faults": ("counter", "Exceptions in a component, by `component` and `error`; its spans went on without it."),
+    "apisec_unanalysed_spans": ("counter", "Spans that went on unanalysed, by `reason` (fault, engine_stalled): look here first."),
+    "apisec_file_write_failures": ("counter", "Requests that exporter `file` could not write, by `path` and `reason`."),
+    "apisec_io_events": (
+        "counter",
+        "What happened on sockets, by `event` and `reason`: receiver_connections (how each ended), accept_errors, tls_reloads.",
+    ),
+}
+"""Kind and meaning of each; a test compares the names with those in the code."""
+
+SENT_METRICS = {
+    semconv.METRIC_REQUESTS: ("{request}", f"API requests, by `{semconv.ENDPOINT}`; repeats of a span are not counted."),
+    semconv.METRIC_FINDINGS: ("{finding}", f"Findings shown, by `{semconv.FINDING}`, `{semconv.SEVERITY}`, `{semconv.ENDPOINT}`."),
+}
+
+OUT = """\
+## Metrics that it sends
+
+Connector `findings` sends these over OTLP to the `metrics` pipelines that it feeds, every `metrics_interval`, as cumulative sums;
+past 2,000 attribute sets the rest counts under `otel.metric.overflow`."""
+
+HEALTH = """\
+## Health
+
+Extension `health_check` answers `GET /` on localhost:13133 with 200 and `Server available`, 503 before the start and while it
+stops. A component that failed within the last minute stands under `degraded`; spans still flow, so the status stays 200."""
+
+
+def page() -> str:
+    """The page."""
+    own = ((f"`{name}`", kind, UNITS.get(name, ""), meaning) for name, (kind, meaning) in SELF.items())
+    sent = ((f"`{name}`", unit, meaning) for name, (unit, meaning) in SENT_METRICS.items())
+    return markdown.page(
+        "Metrics and health",
+        INTRO,
+        markdown.table(("metric", "kind", "unit", "counts"), own),
+        OUT,
+        markdown.table(("metric", "unit", "counts"), sent),
+        HEALTH,
+    )
