@@ -14,15 +14,14 @@ COMMANDS = {
     "print-config": ("apisec_otel.cli.print_config:command", "Print a configuration with all defaults, secrets hidden; or its schema."),
     "components": ("apisec_otel.cli.components:command", "List components, or the columns that detectors read."),
     "replay": ("apisec_otel.cli.replay:command", "Find attacks in files of traces."),
-    "explain": ("apisec_otel.cli.explain:command", "Show why a detector raised, value by value."),
     "demo": ("apisec_otel.cli.demo:command", "Attack an example API and watch what is found."),
 }
 """Name, where it lives, and its line in the help, so that the help imports none of them."""
 
 EXIT_CODES = """\b
 Exit codes:
-  0  done; of replay: nothing was found
-  1  of replay: something was found
+  0  done
+  1  of replay with --fail-on: something that severe was found; of demo: an attack was missed
   2  cannot be used: the command line, the configuration or a component"""
 
 EXAMPLES = """\b

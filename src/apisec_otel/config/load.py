@@ -27,7 +27,9 @@ def read(sources: Sequence[str | Path], settings: Sequence[str] = (), environmen
     trees = [_source(str(source), expander) for source in sources] + [setting(each) for each in settings]
     if not trees:
         raise ConfigError([Problem("", "no configuration: give --config FILE")])
-    tree = reduce(merge, (expander.expand(each) for each in trees))
+    expanded = [expander.expand(each) for each in trees]
+    said = [each for each in expanded if each.value is not None]  # an empty file takes nothing away
+    tree = reduce(merge, said or expanded)
     config = build(tree)
     return Config(config.components, config.extensions, config.pipelines, config.telemetry, (*expander.notes, *config.notes))
 

@@ -21,6 +21,8 @@ class AuthBruteforce:
     """
 
     owasp: ClassVar[str] = "API2:2023"
+    reference: ClassVar[str] = "docs/playbooks/auth_bruteforce.md"
+    technique: ClassVar[str] = "T1110.001"
     severity: ClassVar[Severity] = "high"
 
     normal: Share = 0.1

@@ -19,6 +19,8 @@ class BolaEnumeration:
     """
 
     owasp: ClassVar[str] = "API1:2023"
+    reference: ClassVar[str] = "docs/playbooks/bola_enumeration.md"
+    technique: ClassVar[str] = "T1213"
     severity: ClassVar[Severity] = "high"
 
     window: Within = timedelta(minutes=10)
@@ -35,5 +37,6 @@ class BolaEnumeration:
             p=state.tail(seen, by=row.endpoint, taught_by=row.principal),
             entity=row.principal,
             evidence={"objects": (seen, usual)},
-            because="{objects.observed:.0f} objects of {endpoint} in {window}; 999 of 1,000 others read at most {objects.expected:.0f}",
+            because="{objects.observed:.0f} objects of {endpoint} in {window}; "
+            "what 999 of 1,000 others stay at or under: {objects.expected:.0f}",
         )

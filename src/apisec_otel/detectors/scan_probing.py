@@ -22,6 +22,8 @@ class ScanProbing:
     """
 
     owasp: ClassVar[str] = "API8:2023"
+    reference: ClassVar[str] = "docs/playbooks/scan_probing.md"
+    technique: ClassVar[str] = "T1595.003"
     severity: ClassVar[Severity] = "medium"
 
     window: Within = timedelta(hours=2)

@@ -71,10 +71,10 @@ class Request:
     denied = Declared(Logic, "Status 401 or 403.", source="status")
     not_found = Declared(Logic, "Status 404 or 405.", source="status")
     failed = Declared(Logic, "Status 400 and up.", source="status")
-    login = Declared(Logic, "A POST on a login route.", source="endpoints::login")
-    login_failed = Declared(Logic, "A login with a failing status.", source="endpoints::login")
+    login = Declared(Logic, "A POST on a login route.", source="endpoints::login_routes")
+    login_failed = Declared(Logic, "A login with a failing status.", source="endpoints::login_failed_status")
     authenticated = Declared(Logic, "The principal is known; never unknown.", source="principal")
-    probe = Declared(Logic, "A health route.", source="endpoints::probes")
+    probe = Declared(Logic, "A health route.", source="endpoints::health_routes")
     always = Declared(Logic, "True in every row.", source="")
 
     def __init__(self, graph: Graph) -> None:

@@ -170,3 +170,10 @@ def test_a_file_that_is_not_there_or_no_yaml_says_so(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("a: [1\nb: 2\n")
     with pytest.raises(ConfigError, match=r"c.yaml:2: this is not YAML"):
         read([tmp_path / "c.yaml"])
+
+
+def test_an_empty_file_takes_nothing_away(tmp_path: Path) -> None:
+    whole, empty = tmp_path / "whole.yaml", tmp_path / "empty.yaml"
+    whole.write_text(GOOD)
+    empty.write_text("# nothing yet\n")
+    assert read([str(whole), str(empty)]).pipelines == read([str(whole)]).pipelines

@@ -69,7 +69,7 @@ def test_a_file_that_begins_in_the_past_begins_anew_and_keeps_the_baselines(run:
     assert [line["learning"] for line in lines(out, "request")] == [True] * 150 + [False] * 30, "the crowd's windows have closed"
     reasons = [finding["reason"] for finding in lines(out, "finding")]
     assert len(reasons) == 10
-    assert "999 of 1,000 others read at most 5" in reasons[0]
+    assert "what 999 of 1,000 others stay at or under: 5" in reasons[0]
 
 
 def test_files_in_order_and_a_long_call_at_the_beginning_of_one_do_not(run: Run, tmp_path: Path) -> None:

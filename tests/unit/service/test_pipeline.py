@@ -122,3 +122,11 @@ class TestMemoryLimiter:
     def test_percentages_are_of_the_machine(self) -> None:
         half = MemoryLimiter(limit_percentage=50, spike_limit_percentage=10)
         assert half.limit_bytes() == pytest.approx(5 * half.spike_limit_bytes(), abs=10)
+
+
+def test_an_empty_request_is_answered_with_success_and_not_sent_on() -> None:
+    """OTLP: zero spans is a success; a sender that hears nothing would try for ever."""
+    sink, delivery = FakeSink(), FakeDelivery(spans=0)
+    pipeline(sink=sink).take(delivery)
+    assert delivery.answer == "accepted"
+    assert sink.delivered == []
