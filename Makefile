@@ -30,15 +30,15 @@ test: $(NATIVE) ## Run the Python and Rust tests, all but the end-to-end ones
 	$(NICE) cargo test --locked -q -p apisec-core -p apisec-io
 
 lint: $(STAMP) ## Check style, types and import order, in Python and Rust
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests bench docs examples
+	$(BIN)/ruff format --check src tests bench docs examples
 	$(BIN)/mypy src
 	$(BIN)/lint-imports
 	cargo fmt --all --check
 	$(NICE) cargo clippy --locked -q --workspace --all-targets -- -D warnings
 
 fmt: $(STAMP) ## Format Python and Rust
-	$(BIN)/ruff check --fix -q src tests; $(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix -q src tests bench docs examples; $(BIN)/ruff format src tests bench docs examples
 	cargo fmt --all
 
 e2e: $(NATIVE) ## Run whole processes against real SDKs (wants go and node too)

@@ -46,7 +46,9 @@ class DecideSettings:
 
     def build(self, host: Host) -> Decide:
         """The running step."""
-        return Decide(self, host.view, host.vocabulary.hash, host.endpoint_names)
+        decide = Decide(self, host.view, host.vocabulary.hash, host.endpoint_names)
+        host.telemetry.observe("apisec_risk_evicted", lambda: float(decide.evicted), "counter")
+        return decide
 
 
 class Decide:

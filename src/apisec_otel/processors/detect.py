@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
@@ -110,6 +111,14 @@ class Detecting:
     def __init__(self, engine: Engine, shadow: frozenset[str], host: Host, *, tell_shadow: bool = False) -> None:
         self._engine, self._shadow, self._host, self._tell_shadow = engine, shadow, host, tell_shadow
         self._owasp = {each.detector: each.owasp for each in engine.plan.statements}
+        for at, table in enumerate(engine.tables()):
+            for name in ("entries", "bytes"):
+                host.telemetry.observe(f"apisec_table_{name}", partial(self._table, at, name), table=table["identity"][:8])
+            for name in ("evicted", "expired"):
+                host.telemetry.observe(f"apisec_table_{name}", partial(self._table, at, name), "counter", table=table["identity"][:8])
+
+    def _table(self, at: int, name: str) -> float:
+        return float(self._engine.tables()[at][name])
 
     def process(self, batch: SpanBatch) -> None:
         """Puts what is raised on the batch; a shadow detector's signals are only counted, unless they are to be told."""

@@ -83,6 +83,8 @@ class _Observing:
         for name in ("requests", "repeats", "repeated_ids", "late"):
             host.telemetry.observe(f"apisec_{name}", partial(self._count, name), kind="counter")
 
+        self._telemetry = host.telemetry
+
     def _count(self, name: str) -> float:
         return float(self._step.counts()[name])
 
@@ -94,6 +96,8 @@ class _Observing:
             batch.now = self._step.now()
             return
         self._step.process(batch.native, received)
+        for key, count in batch.native.secrets().items():
+            self._telemetry.add("apisec_secrets_overwritten", count, key=key)
 
     def remember(self, batch: SpanBatch) -> None:
         """Keeps what was written, for a sender that tries again."""
