@@ -7,7 +7,7 @@ NATIVE := $(VENV)/.native
 NICE   := nice -n 5
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fmt e2e demo bench docs lock clean
+.PHONY: help build test lint fmt e2e demo bench quality docs lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,10 @@ demo: $(NATIVE) ## Attack an example API and watch what is found
 bench: $(NATIVE) ## Measure CPU, latency and memory beside a Collector that only forwards
 	@PYTHON="$(PYTHON)" scripts/toolchain e2e
 	cargo build --locked --release -q -p otlp-load
-	OTELCOL="$$($(BIN)/python tests/e2e/parts/build.py collector | tail -n 1)" $(BIN)/python bench/run.py --write $(ARGS)
+	OTELCOL="$$($(BIN)/python tests/e2e/parts/build.py collector | tail -n 1)" $(BIN)/python -m bench.run --write $(ARGS)
+
+quality: $(NATIVE) ## Measure how well it judges, and write docs/quality.md
+	$(BIN)/python -m bench.quality $(ARGS)
 
 docs: $(NATIVE) ## Write the generated parts of docs/ anew
 	$(BIN)/python -m docs.generate $(ARGS)

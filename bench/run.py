@@ -24,8 +24,9 @@ from pathlib import Path
 
 import psutil
 
+from bench.pages import ROOT, between
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 LOAD = ROOT / "target" / "release" / "otlp-load"
 
 
@@ -211,15 +212,6 @@ def main() -> None:
     if options.write:
         between(ROOT / "docs" / "benchmarks.md", "measured", lines)
         between(ROOT / "README.md", "bench", table)
-
-
-def between(page: Path, mark: str, lines: list[str]) -> None:
-    """Replaces what stands between `<!-- mark -->` and `<!-- end -->` on a page."""
-    before, found, rest = page.read_text().partition(f"<!-- {mark} -->\n")
-    _, _, after = rest.partition("<!-- end -->\n")
-    if not found:
-        raise SystemExit(f"{page.name} has no place <!-- {mark} -->")
-    page.write_text(before + found + "\n".join(lines) + "\n<!-- end -->\n" + after)
 
 
 if __name__ == "__main__":
