@@ -1,7 +1,6 @@
 """Options that several commands share."""
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,15 +24,18 @@ def configuration(command: F) -> F:
         "sources",
         multiple=True,
         metavar="FILE",
-        help="Configuration file, or file:NAME, env:NAME, yaml:TEXT. May be repeated: maps are merged, lists replaced.",
+        help="Configuration file, or packaged:NAME (default, tap, replay), env:NAME, yaml:TEXT. "
+        "May be repeated: maps are merged, lists replaced.",
     )(command)
 
 
 def packaged(name: str = "default") -> Path:
-    """A packaged pipeline file."""
-    return Path(str(files("apisec_otel") / "pipelines" / f"{name}.yaml"))
+    """A packaged pipeline file; the configuration is imported only when it is asked for."""
+    from apisec_otel.config.packaged import packaged
+
+    return packaged(name)
 
 
 def sources_or_default(sources: Sequence[str]) -> tuple[list[str], bool]:
     """The files that were given; or else the packaged default, and True."""
-    return (list(sources), False) if sources else ([str(packaged())], True)
+    return (list(sources), False) if sources else (["packaged:default"], True)

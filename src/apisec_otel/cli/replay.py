@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apisec_otel.cli.options import configuration, packaged
+from apisec_otel.cli.options import configuration
 from apisec_otel.findings.severity import SEVERITIES
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def command(
     from apisec_otel.cli.replay_engine import engine_of
     from apisec_otel.config import read
 
-    config = read(list(sources) or [str(packaged("replay"))], settings)
+    config = read(list(sources) or ["packaged:replay"], settings)
     return replay(engine_of(config), files, form=form, learn=learn, out=options["out"], fail_on=options["fail_on"])
 
 

@@ -18,6 +18,7 @@ def command(sources: tuple[str, ...], settings: tuple[str, ...]) -> None:
     Examples:
       apisec-otel run
       BACKEND=http://jaeger:4318 apisec-otel run
+      apisec-otel run --config packaged:tap             a copy comes in, only findings leave
       apisec-otel run --config base.yaml --config production.yaml
       apisec-otel run --config my.yaml --set exporters::otlp_http::endpoint=http://tempo:4318
 

@@ -10,6 +10,7 @@ from apisec_otel.config.check import check
 from apisec_otel.config.expand import Expander
 from apisec_otel.config.model import Component, Config, Id, Pipeline, PipelineSettings, ServiceSettings, parse_id
 from apisec_otel.config.node import NULL, Node, merge, parse, setting
+from apisec_otel.config.packaged import packaged
 from apisec_otel.config.settings import Reader
 from apisec_otel.errors import ComponentError, ConfigError, Problem, suggest
 
@@ -20,8 +21,8 @@ SIGNALS = ("traces", "logs", "metrics")
 def read(sources: Sequence[str | Path], settings: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Config:
     """Reads, merges, expands and checks.
 
-    `sources` are file names, or `file:NAME`, `env:NAME` and `yaml:TEXT`; a later one overrides an earlier one, and
-    `settings` (`a::b=c`) override all. Raises ConfigError with every problem found.
+    `sources` are file names, or `file:NAME`, `packaged:NAME`, `env:NAME` and `yaml:TEXT`; a later one overrides an
+    earlier one, and `settings` (`a::b=c`) override all. Raises ConfigError with every problem found.
     """
     expander = Expander(environment) if environment is not None else Expander()
     trees = [_source(str(source), expander) for source in sources] + [setting(each) for each in settings]
@@ -58,6 +59,8 @@ def _source(source: str, expander: Expander) -> Node:
         return parse(rest, source)
     if colon and scheme == "env":
         return parse(expander.environment.get(rest, ""), source)
+    if colon and scheme == "packaged":
+        return parse(packaged(rest).read_text(encoding="utf-8"), source)
     path = rest if colon and scheme == "file" else source
     try:
         return parse(Path(path).read_text(encoding="utf-8"), path)

@@ -1,7 +1,7 @@
 """The programs of a test, started with the settings it needs: the Collector and apisec-otel."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ class Collector:
         ]
 
 
-def collector(binary: Path, folder: Path, **settings: str) -> Collector:
-    """A Collector that is not started yet; `settings` are those of collector-config.yaml, in small letters."""
+def collector(binary: Path, folder: Path, more: Sequence[Path] = (), **settings: str) -> Collector:
+    """A Collector that is not started yet; `more` is laid over collector-config.yaml, whose settings `settings` are, in small letters."""
     grpc, http, checked_grpc, checked_http, health, metrics = (free_port() for _ in range(6))
     file = folder / "collector.jsonl"
     environment = {
@@ -55,7 +55,7 @@ def collector(binary: Path, folder: Path, **settings: str) -> Collector:
     } | {name.upper(): value for name, value in settings.items()}
     process = Process(
         "the Collector",
-        [binary, "--config", ROOT / "collector-config.yaml"],
+        [binary, *(word for file in (ROOT / "collector-config.yaml", *more) for word in ("--config", file))],
         log=folder / "collector.log",
         ready=lambda: answers(f"http://127.0.0.1:{health}/"),
         env=environment,
@@ -90,6 +90,34 @@ def apisec(folder: Path, exporter: str, settings: Mapping[str, Any], merge: Mapp
         [sys.executable, "-m", "apisec_otel", "run", *(word for file in files for word in ("--config", file))],
         log=folder / "apisec.log",
         ready=lambda: answers(f"http://127.0.0.1:{health}/"),
+    )
+    return Apisec(process, grpc, http, health, metrics)
+
+
+def tap(folder: Path, grpc: int, backend: int) -> Apisec:
+    """The packaged tap, not started yet, on ports of its own; findings go to an HTTP backend on loopback."""
+    http, health, metrics = (free_port() for _ in range(3))
+    reader = {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": metrics}}}}
+    ports = folder / "ports.yaml"
+    ports.write_text(
+        yaml.safe_dump(
+            {
+                "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
+                "service": {"telemetry": {"metrics": {"readers": [reader]}}},
+            }
+        )
+    )
+    process = Process(
+        "apisec-otel",
+        [sys.executable, "-m", "apisec_otel", "run", "--config", "packaged:tap", "--config", ports],
+        log=folder / "apisec.log",
+        ready=lambda: answers(f"http://127.0.0.1:{health}/"),
+        env={
+            "GRPC_ENDPOINT": f"127.0.0.1:{grpc}",
+            "HTTP_ENDPOINT": f"127.0.0.1:{http}",
+            "BACKEND": f"http://127.0.0.1:{backend}",
+            "STATE_DIRECTORY": str(folder / "state"),
+        },
     )
     return Apisec(process, grpc, http, health, metrics)
 

@@ -172,6 +172,12 @@ def test_a_file_that_is_not_there_or_no_yaml_says_so(tmp_path: Path) -> None:
         read([tmp_path / "c.yaml"])
 
 
+def test_a_packaged_pipeline_is_a_source_and_a_misspelt_one_says_what_there_is() -> None:
+    assert [str(each.id) for each in read(["packaged:tap"]).pipelines[0].sinks] == []
+    with pytest.raises(ConfigError, match=r"packaged:tip: no packaged pipeline; did you mean tap\?"):
+        read(["packaged:tip"])
+
+
 def test_an_empty_file_takes_nothing_away(tmp_path: Path) -> None:
     whole, empty = tmp_path / "whole.yaml", tmp_path / "empty.yaml"
     whole.write_text(GOOD)

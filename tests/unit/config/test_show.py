@@ -43,7 +43,7 @@ def test_a_secret_is_not_told_by_an_error() -> None:
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["default", "replay"])
+@pytest.mark.parametrize("name", ["default", "replay", "tap"])
 def test_the_packaged_pipelines_are_those_of_the_tree(name: str) -> None:
     assert packaged(name).read_text() == (ROOT / "pipelines" / f"{name}.yaml").read_text()
 
