@@ -7,7 +7,9 @@ use super::record::{RESERVED, Record, Slice};
 use super::row::{Memo, Row, Source};
 use super::secrets::{Secrecy, find_queries, find_whole, in_query};
 use super::tags;
-use super::value::{Scalar, Value, is_plain_int, plain, plain_text, read_key_value, read_value};
+use super::value::{
+    Scalar, Value, is_plain_int, plain, plain_text, read_key_value, read_value, simple_key,
+};
 use super::vocabulary::{Entry, Place, Vocabulary};
 use crate::error::{Error, Result, What};
 use crate::hash::Hasher;
@@ -163,11 +165,10 @@ impl<'a> Decoder<'a> {
         while !cursor.is_empty() {
             match cursor.tag()? {
                 tags::SCOPE_NAME => *name = cursor.slice()?,
-                tags::SCOPE_ATTRIBUTES => self.attribute(
+                tags::SCOPE_ATTRIBUTES => self.unfed(
                     cursor.slice()?,
                     deeper(room, cursor.at())?,
                     Place::Elsewhere,
-                    None,
                 )?,
                 tag => cursor.skip(tag, room)?,
             }
@@ -256,7 +257,7 @@ impl<'a> Decoder<'a> {
                     let room = deeper(room, body.at as usize)?;
                     if !wanted {
                         fields.missed = true;
-                        self.attribute(body, room, Place::Span, None)?;
+                        self.unfed(body, room, Place::Span)?;
                         continue;
                     }
                     if !fields.begun {
@@ -297,11 +298,10 @@ impl<'a> Decoder<'a> {
     fn elsewhere(&mut self, mut cursor: Cursor<'a>, wanted: u32, room: u32) -> Result<()> {
         while !cursor.is_empty() {
             match cursor.tag()? {
-                tag if tag == wanted => self.attribute(
+                tag if tag == wanted => self.unfed(
                     cursor.slice()?,
                     deeper(room, cursor.at())?,
                     Place::Elsewhere,
-                    None,
                 )?,
                 tag => cursor.skip(tag, room)?,
             }
@@ -329,6 +329,15 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(())
+    }
+
+    /// One attribute where no column is fed: only secrets matter, and most keys tell that there is none.
+    #[inline]
+    fn unfed(&mut self, body: Slice, room: u32, place: Place) -> Result<()> {
+        match simple_key(body.of(self.bytes)) {
+            Some(key) if self.vocabulary.secret_keys.find(key).is_none() => Ok(()),
+            _ => self.attribute(body, room, place, None),
+        }
     }
 
     /// One attribute: framing and depth checked, secrets noted, columns of `row` fed.

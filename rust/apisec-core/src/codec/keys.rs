@@ -9,6 +9,8 @@ use super::vocabulary::Entry;
 pub(crate) struct Keys {
     /// Bit n: some key has n bytes; bit 63: 63 or more.
     lengths: u64,
+    /// Bit n: some key ends in a byte whose lower six bits are n.
+    ends: u64,
     slots: Box<[Slot]>,
     shift: u32,
     entries: Box<[(Vec<u8>, Entry)]>,
@@ -32,6 +34,7 @@ impl Keys {
             lengths: entries
                 .iter()
                 .fold(0, |lengths, (key, _)| lengths | 1 << key.len().min(63)),
+            ends: entries.iter().fold(0, |ends, (key, _)| ends | end(key)),
             slots: vec![
                 Slot {
                     hash: 0,
@@ -67,7 +70,7 @@ impl Keys {
 
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<&Entry> {
-        if self.lengths >> key.len().min(63) & 1 == 0 {
+        if self.lengths >> key.len().min(63) & 1 == 0 || self.ends & end(key) == 0 {
             return None;
         }
         let hash = hash(key);
@@ -87,6 +90,12 @@ impl Keys {
             at += 1;
         }
     }
+}
+
+/// The bit of a key's last byte; that of an empty key is one as well.
+#[inline]
+fn end(key: &[u8]) -> u64 {
+    1 << (key.last().copied().unwrap_or_default() & 63)
 }
 
 /// Equality in words of eight bytes, the last one overlapping: keys are too short to pay for a call.

@@ -156,6 +156,28 @@ pub(crate) fn plain(bytes: &[u8], body: Slice) -> Option<(Slice, Slice)> {
     cursor.is_empty().then_some((key, value))
 }
 
+/// The key of a `KeyValue` written as all SDKs write a short text, number or truth value; no more is to be known of it.
+#[inline]
+pub(crate) fn simple_key(content: &[u8]) -> Option<&[u8]> {
+    let (&[tag, key_len], rest) = content.split_first_chunk::<2>()?;
+    let (key, value) = rest.split_at_checked(usize::from(key_len))?;
+    let (&[value_tag, value_len, kind, first], more) = value.split_first_chunk::<4>()?;
+    let framed = u32::from(tag) == tags::KEY
+        && u32::from(value_tag) == tags::VALUE
+        && (key_len | value_len) < 0x80
+        && more.len() + 2 == usize::from(value_len);
+    let sound = match u32::from(kind) {
+        tags::STRING => first < 0x80 && more.len() == usize::from(first),
+        tags::INT | tags::BOOL => match *more {
+            [] => first < 0x80,
+            [last] => first >= 0x80 && last < 0x80,
+            _ => false,
+        },
+        _ => false,
+    };
+    (framed && sound).then_some(key)
+}
+
 /// The text of an `AnyValue` that is one text and nothing else.
 #[inline]
 pub(crate) fn plain_text(bytes: &[u8], value: Slice) -> Option<Slice> {
