@@ -13,7 +13,7 @@ from apisec_otel.errors import ApisecError, ComponentError
 from apisec_otel.findings.rows import native_view
 from apisec_otel.pipeline import Gap
 from apisec_otel.pipeline import Pipeline as Engine
-from apisec_otel.transport import Transport
+from apisec_otel.transport import Counted, Transport
 
 Vocabulary = tuple[str, bytes]
 """Its text and the secret of all ids."""
@@ -116,6 +116,7 @@ class _Builder:
             clock=self._host.clock,
             telemetry=self._host.telemetry,
             on_gap=lambda gap: tell_gap(gap, (each for _, each in connectors)),
+            passed_by=lambda: passed_by(self._transport.counted()),
         )
 
     def _processor(self, each: Component) -> Processor:
@@ -161,6 +162,11 @@ def rules_of(config: Config) -> dict[str, type]:
         if hasattr(each.settings, "running"):
             rules |= {id: type(settings) for id, settings, *_ in each.settings.running()}
     return rules
+
+
+def passed_by(counted: Iterable[Counted]) -> float:
+    """Spans that a transport has sent on without the engine."""
+    return sum(count for name, _, count in counted if name == "apisec_unanalysed_spans")
 
 
 def tell_gap(gap: Gap, connectors: Iterable[Connector]) -> None:

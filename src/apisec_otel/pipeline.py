@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 MINUTE = 60 * 10**9
 """Nanoseconds; a gap is told once a minute, and a component counts as degraded for as long after a fault."""
+SECOND = 10**9
+ENGINE = "engine"
+"""What failed when requests were passed by it."""
+STALLED = "requests waited over 200 ms for it"
 
 
 class Delivery(Protocol):
@@ -76,6 +80,10 @@ class Pipeline:
     telemetry: Telemetry
     on_gap: Callable[[Gap], None] = lambda _: None
     """Told at most once a minute that spans went on unanalysed."""
+    passed_by: Callable[[], float] = lambda: 0.0
+    """Spans that the transport has sent on itself since it began, as they waited too long for the engine; read once a second."""
+    _passed: float = 0.0
+    _looked: int = 0
     _faults: dict[str, Gap] = field(default_factory=dict)
     _told: int = -MINUTE
 
@@ -96,6 +104,7 @@ class Pipeline:
     def take(self, delivery: Delivery) -> None:
         """Works on one delivery: every sender is answered, whatever happens."""
         batch = delivery.batch
+        self._look()
         try:
             self._analyse(batch)
         except RefusedError as refusal:
@@ -112,6 +121,19 @@ class Pipeline:
         """Components that failed within the last minute, and how."""
         recent = self.clock.now() - MINUTE
         return {id: gap.reason for id, gap in list(self._faults.items()) if gap.at > recent}
+
+    def _look(self) -> None:
+        """Notices spans that did not wait for the engine: counted by the transport, told here."""
+        now = self.clock.monotonic()
+        if now - self._looked < SECOND:
+            return
+        self._looked = now
+        passed = self.passed_by()
+        if passed > self._passed:
+            gap = self._faults[ENGINE] = Gap(ENGINE, STALLED, self.clock.now())
+            log.warning("%s: %d spans went on unanalysed: %s", self.id, passed - self._passed, STALLED)
+            self._tell(gap)
+        self._passed = passed
 
     def _analyse(self, batch: SpanBatch) -> None:
         spans = batch.spans
@@ -162,6 +184,9 @@ class Pipeline:
 
     def _gap(self, gap: Gap, spans: int) -> None:
         self.telemetry.add("apisec_unanalysed_spans", spans, reason="fault", component=gap.component)
+        self._tell(gap)
+
+    def _tell(self, gap: Gap) -> None:
         if gap.at - self._told >= MINUTE:
             self._told = gap.at
             self.on_gap(gap)

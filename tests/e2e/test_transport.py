@@ -259,6 +259,35 @@ def test_a_bomb_and_an_unknown_encoding_are_refused_with_their_codes(stack: Exit
     assert sink.bodies() == []
 
 
+def varint(value: int) -> bytes:
+    """As protobuf writes a length."""
+    return bytes([value & 127 | 128]) + varint(value >> 7) if value > 127 else bytes([value])
+
+
+def field_of(number: int, content: bytes) -> bytes:
+    """A length-delimited field."""
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+
+def request_of(all_spans: bytes) -> bytes:
+    """A request of one scope."""
+    return field_of(1, field_of(2, all_spans))
+
+
+def test_crowded_requests_are_refused_or_pass_whole_and_cost_nobody_else(stack: ExitStack) -> None:
+    sink = stack.enter_context(GrpcSink())
+    middle = Middle(stack, "otlp_grpc", sink.endpoint)
+    same = field_of(2, field_of(1, bytes(range(1, 17))) + field_of(2, bytes(range(1, 9))) + b"\x30\x02")
+    with GrpcClient(middle.grpc) as client:
+        assert client.export(request_of(field_of(2, b"") * 2_000_000), timeout=20).code == "RESOURCE_EXHAUSTED"
+        assert client.export(request_of(same * 10_000), timeout=20).accepted
+        assert client.export(spans.batch(0, 3, NOW).SerializeToString()).accepted
+    *crowd, last = sink.bodies()
+    sent = [(span.trace_id, span.span_id) for span in spans.spans_of(spans.parse(crowd))]
+    assert sent == [(bytes(range(1, 17)), bytes(range(1, 9)))] * 10_000
+    assert last == spans.batch(0, 3, NOW).SerializeToString()
+
+
 def test_the_passthrough_needs_no_engine(stack: ExitStack) -> None:
     sink = stack.enter_context(GrpcSink())
     io = _native.Io("{}", _native.Vocabulary(semconv.vocabulary_json(), bytes(16)))

@@ -66,6 +66,22 @@ def test_a_failing_processor_does_not_keep_spans_back() -> None:
     assert len(gaps) == 2
 
 
+def test_spans_that_pass_the_engine_by_are_told_and_degrade_health() -> None:
+    gaps: list[Gap] = []
+    passed = [0.0]
+    engine = pipeline(Seen(), sink=FakeSink(), on_gap=gaps.append, passed_by=lambda: passed[0])
+    engine.take(FakeDelivery())
+    assert (gaps, engine.degraded()) == ([], {})
+    for passed[0] in (5.0, 9.0):
+        engine.clock.advance(2)  # type: ignore[attr-defined]
+        engine.take(FakeDelivery(spans=0))
+    assert [gap.component for gap in gaps] == ["engine"], "told once a minute"
+    assert engine.degraded() == {"engine": "requests waited over 200 ms for it"}
+    engine.clock.advance(61)  # type: ignore[attr-defined]
+    engine.take(FakeDelivery(spans=0))
+    assert (len(gaps), engine.degraded()) == (1, {})
+
+
 def test_a_failing_connector_keeps_nothing_back_either() -> None:
     sink = FakeSink()
     engine = pipeline(sink=sink, connectors=[("findings", Seen(OSError("full")))])
