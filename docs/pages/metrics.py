@@ -37,6 +37,7 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_repeats": ("counter", "Request spans that came again, from a sender that tried again: not counted twice."),
     "apisec_repeated_ids": ("counter", "Ids that came again on a span with another start: observed."),
     "apisec_late": ("counter", "Requests over 10 minutes behind: neither counted by tallies nor learned from."),
+    "apisec_silences": ("counter", "Times that a busy service told nothing for a batch interval: see `apisec-otel coverage`."),
     "apisec_endpoints": ("gauge", "Endpoints known."),
     "apisec_endpoints_overflow": ("counter", "Requests for whose endpoint there was no room (`endpoints::max_endpoints`)."),
     "apisec_sessions_entries": ("gauge", "Sessions open."),

@@ -127,6 +127,11 @@ class Service:
         engine = self._now.engine if self._now else None
         return Health(self._available, {**(engine.degraded() if engine else {}), **self._broken})
 
+    def coverage(self) -> list[dict[str, Any]]:
+        """What each service's telemetry lacks, as JSON values."""
+        processors = self._now.processors.values() if self._now else ()
+        return [service.as_json() for each in processors if hasattr(each, "coverage") for service in each.coverage()]
+
     def _assembler(self) -> Assembler:
         directory = self._directory()
         host = Host(
@@ -162,6 +167,7 @@ class Service:
                 extension = build(component, Host(clock=self.clock, telemetry=self.telemetry))
                 if isinstance(extension, Server):
                     extension.report = self.health
+                    extension.coverage = self.coverage
                 _start(component, extension)
                 self._extensions[component] = extension
 

@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_there_is_something_to_test() -> None:
-    assert len(CONFIGS) > 8
+    assert len(CONFIGS) > 7
     assert len(COLLECTOR) > 1
     assert len(APISEC) > 15
 

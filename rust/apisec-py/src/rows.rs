@@ -2,7 +2,7 @@
 
 use crate::batch::{SpanBatch, Vocabulary};
 use crate::detach::detached;
-use apisec_core::rows::{endpoints, requests, sessions};
+use apisec_core::rows::{coverage, endpoints, requests, sessions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -138,9 +138,62 @@ impl Sessions {
     }
 }
 
+/// What each service's requests lack.
+#[pyclass(frozen, module = "apisec_otel._native")]
+pub struct Coverage(Mutex<coverage::Coverage>);
+
+#[pymethods]
+impl Coverage {
+    #[new]
+    fn new(settings: &str) -> PyResult<Self> {
+        let made = coverage::Coverage::new(parse(settings)?);
+        Ok(Self(Mutex::new(made.map_err(PyValueError::new_err)?)))
+    }
+
+    fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
+        detached(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
+    }
+
+    fn advance(&self, now: i64) {
+        lock(&self.0).advance(now);
+    }
+
+    fn now(&self) -> i64 {
+        lock(&self.0).now()
+    }
+
+    fn overflow(&self) -> u64 {
+        lock(&self.0).overflow
+    }
+
+    fn services<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let state = lock(&self.0);
+        state.services().map(|service| told(py, service)).collect()
+    }
+}
+
+fn told<'py>(py: Python<'py>, service: &coverage::Service) -> PyResult<Bound<'py, PyDict>> {
+    let said = PyDict::new(py);
+    said.set_item("name", &service.name)?;
+    said.set_item("environment", &service.environment)?;
+    said.set_item("requests", service.requests)?;
+    said.set_item("asked", service.asked)?;
+    said.set_item("missing", &service.missing)?;
+    said.set_item("scopes", &service.scopes)?;
+    said.set_item("sampled", service.sampled)?;
+    said.set_item("represented", service.represented)?;
+    said.set_item("last", service.last)?;
+    said.set_item("rate", service.rate)?;
+    said.set_item("silences", service.silences)?;
+    said.set_item("silent_seconds", service.silent_seconds)?;
+    said.set_item("silent_at", service.silent_at)?;
+    Ok(said)
+}
+
 /// Adds this file's classes to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Requests>()?;
     module.add_class::<Endpoints>()?;
-    module.add_class::<Sessions>()
+    module.add_class::<Sessions>()?;
+    module.add_class::<Coverage>()
 }

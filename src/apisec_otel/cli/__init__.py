@@ -14,6 +14,7 @@ COMMANDS = {
     "print-config": ("apisec_otel.cli.print_config:command", "Print a configuration with all defaults, secrets hidden; or its schema."),
     "components": ("apisec_otel.cli.components:command", "List components, or the columns that detectors read."),
     "replay": ("apisec_otel.cli.replay:command", "Find attacks in files of traces."),
+    "coverage": ("apisec_otel.cli.coverage:command", "Tell what telemetry lacks, which detectors are blind for it, and what to set."),
     "demo": ("apisec_otel.cli.demo:command", "Attack an example API and watch what is found."),
 }
 """Name, where it lives, and its line in the help, so that the help imports none of them."""
@@ -30,7 +31,8 @@ Examples:
   apisec-otel run                                   4317/4318 in, localhost:14318 out
   apisec-otel run --config my.yaml --set processors::detect::defaults::mode=shadow
   apisec-otel validate --config my.yaml             every mistake, with file and line
-  apisec-otel replay traces.json                    what happened yesterday?"""
+  apisec-otel replay traces.json                    what happened yesterday?
+  apisec-otel coverage                              what can it not see?"""
 
 
 class Lazy(click.Group):

@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.assembly import build, native_rows, native_vocabulary, rules_of, vocabulary_of
-from apisec_otel.cli.judged import Engine, Judged
+from apisec_otel.cli.judged import Judged
 from apisec_otel.clock import ManualClock
 from apisec_otel.component import EndpointNames, Host, Processor, Restarts
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ComponentError
 from apisec_otel.findings.finding import Hash, Rule
 from apisec_otel.findings.rows import Records, View
+from apisec_otel.inventory.coverage import ServiceCoverage
 from apisec_otel.plan.engine import Engine as PlanEngine
 from apisec_otel.plan.engine import Executor, native
+from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.decide import Decide
 from apisec_otel.processors.detect import Detect, Detecting
 from apisec_otel.spans.batch import NativeBatch, SpanBatch
@@ -139,12 +141,16 @@ class ReplayEngine:
             best[detector] = np.maximum(best[detector], column) if detector in best else column
         return best, np.frombuffer(answers.learning, np.uint8) == 1
 
+    def coverage(self) -> list[ServiceCoverage]:
+        """What is known of each service's telemetry."""
+        return [service for each in self.processors if isinstance(each, Detecting) for service in each.coverage()]
+
     def ended(self) -> list[tuple[int, int]]:
         """Sessions that ended since it was last asked, where the processor says it."""
         return [ended for each in self.processors if hasattr(each, "ended") for ended in each.ended()]
 
 
-def engine_of(config: Config) -> Engine:
+def engine_of(config: Config) -> ReplayEngine:
     """The engine of a configuration: its pipeline of traces. ComponentError names what cannot be built."""
     vocabulary = vocabulary_of(config, CONSTANT_SECRET)
     native_module, words, view = import_module("apisec_otel._native"), native_vocabulary(vocabulary), native_rows()
@@ -181,4 +187,6 @@ def _processor(component: Component, host: Host, engine: ReplayEngine) -> Proces
     engine.asked = AskAll(native(plan.spec))
     engine.signals = [each.detector for each in plan.statements]
     engine.shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
-    return Detecting(PlanEngine(plan, engine.asked), engine.shadow, host, tell_shadow=True)
+    detecting = Detecting(PlanEngine(plan, engine.asked), engine.shadow, host, tell_shadow=True)
+    detecting.cover(Covering(settings.coverage(), every=1))
+    return detecting

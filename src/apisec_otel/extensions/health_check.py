@@ -12,6 +12,9 @@ from apisec_otel.clock import Clock
 from apisec_otel.component import Host
 from apisec_otel.errors import ComponentError
 
+COVERAGE = "/coverage"
+"""Path of what `apisec-otel coverage` asks: names of services and columns, no values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -56,6 +59,8 @@ class Server:
         self.settings = settings
         self.report: Callable[[], Health] = lambda: Health(False)
         """Asked for each request."""
+        self.coverage: Callable[[], list[dict[str, Any]]] = list
+        """What `/coverage` tells: one entry a service."""
         self._clock = clock
         self._since = clock.now()
         self._server: ThreadingHTTPServer | None = None
@@ -100,6 +105,8 @@ class Server:
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """Status and body for a path."""
+        if path.partition("?")[0] == COVERAGE != self.settings.path:
+            return 200, json.dumps(self.coverage()).encode()
         if path.partition("?")[0] != self.settings.path:
             return 404, b"{}"
         health = self.report()

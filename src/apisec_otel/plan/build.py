@@ -56,7 +56,7 @@ def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Pl
     return Plan(
         spec=json.dumps(emit(graph, drafts, places, masks), separators=(",", ":"), allow_nan=False),
         statements=tuple(_statement(graph, one) for one in drafts),
-        columns=_columns(graph, drafts),
+        columns=columns_read(graph, drafts),
     )
 
 
@@ -118,7 +118,8 @@ def _statement(graph: Graph, one: Draft) -> Statement:
     )
 
 
-def _columns(graph: Graph, drafts: Iterable[Draft]) -> dict[str, frozenset[str]]:
+def columns_read(graph: Graph, drafts: Iterable[Draft]) -> dict[str, frozenset[str]]:
+    """The columns that each detector reads, by detector."""
     found: dict[str, set[str]] = {}
     for one in drafts:
         nodes = [graph[position] for position in prune(graph, [one])]

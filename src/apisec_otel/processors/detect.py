@@ -8,12 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
 from apisec_otel.errors import ComponentError
+from apisec_otel.inventory.coverage import Coverage, ServiceCoverage
 from apisec_otel.plan import build as plan
 from apisec_otel.plan.build import Plan
 from apisec_otel.plan.draft import Chosen as PlanChosen
+from apisec_otel.plan.draft import draft
 from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.engine import Raised as Said
 from apisec_otel.plan.signal import SEVERITIES
+from apisec_otel.processors.covering import Covering
 from apisec_otel.spans.batch import SpanBatch
 
 Mode = Literal["alert", "shadow", "off"]
@@ -75,8 +78,15 @@ class Detect:
 
     def plan(self) -> Plan:
         """The plan of all running detectors."""
-        chosen = [PlanChosen(id=id, detector=each, q=q, flags=mode == "alert") for id, each, mode, q in self.running()]
-        return plan.build(chosen, memory=self.max_bytes)
+        return plan.build(self._chosen(), memory=self.max_bytes)
+
+    def coverage(self) -> Coverage:
+        """What the running detectors read of requests, and which of them are blind without it."""
+        graph, drafts = draft(self._chosen())
+        return Coverage(graph, drafts, plan.columns_read(graph, drafts))
+
+    def _chosen(self) -> list[PlanChosen]:
+        return [PlanChosen(id=id, detector=each, q=q, flags=mode == "alert") for id, each, mode, q in self.running()]
 
     def build(self, host: Host) -> Processor:
         """The running plan."""
@@ -84,7 +94,9 @@ class Detect:
             engine = Engine(self.plan())
         except ImportError as error:
             raise ComponentError(f"processors::{host.id}: the native module is not built: {error}; run `make build`") from error
-        return Detecting(engine, frozenset(id for id, _, mode, _ in self.running() if mode == "shadow"), host)
+        running = Detecting(engine, frozenset(id for id, _, mode, _ in self.running() if mode == "shadow"), host)
+        running.cover(Covering(self.coverage()))
+        return running
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +122,22 @@ class Detecting:
 
     def __init__(self, engine: Engine, shadow: frozenset[str], host: Host, *, tell_shadow: bool = False) -> None:
         self._engine, self._shadow, self._host, self._tell_shadow = engine, shadow, host, tell_shadow
+        self._covering: Covering | None = None
         self._owasp = {each.detector: each.owasp for each in engine.plan.statements}
         for at, table in enumerate(engine.tables()):
             for name in ("entries", "bytes"):
                 host.telemetry.observe(f"apisec_table_{name}", partial(self._table, at, name), table=table["identity"][:8])
             for name in ("evicted", "expired"):
                 host.telemetry.observe(f"apisec_table_{name}", partial(self._table, at, name), "counter", table=table["identity"][:8])
+
+    def cover(self, covering: Covering) -> None:
+        """Watches what requests lack as well."""
+        self._covering = covering
+        self._host.telemetry.observe("apisec_silences", covering.silences, "counter")
+
+    def coverage(self) -> list[ServiceCoverage]:
+        """What is known of each service's telemetry; empty where it is not watched."""
+        return self._covering.services() if self._covering else []
 
     def _table(self, at: int, name: str) -> float:
         return float(self._engine.tables()[at][name])
@@ -124,7 +146,11 @@ class Detecting:
         """Puts what is raised on the batch; a shadow detector's signals are only counted, unless they are to be told."""
         if batch.now is not None:
             self._engine.advance(batch.now)
+            if self._covering:
+                self._covering.advance(batch.now)
             return
+        if self._covering:
+            self._covering.process(batch.native)
         for each in self._engine.observe(batch.native, lambda row: self._endpoint(batch, row)):
             mode = "shadow" if each.detector in self._shadow else "alert"
             self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)

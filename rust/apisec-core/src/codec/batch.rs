@@ -54,6 +54,11 @@ impl SpanBatch {
             .sum()
     }
 
+    /// The member that a record came in.
+    pub fn member(&self, record: &Record) -> Option<&Member> {
+        self.members.get(record.member as usize)
+    }
+
     /// The members, in the order given.
     pub fn members(&self) -> &[Member] {
         &self.members

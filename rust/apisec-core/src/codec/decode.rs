@@ -79,6 +79,7 @@ struct Fields {
     span_id: Slice,
     parent_id: Slice,
     name: Slice,
+    state: Slice,
     start: u64,
     end: u64,
     /// The row has been begun from the resource's.
@@ -228,6 +229,7 @@ impl<'a> Decoder<'a> {
         record.end = fields.end;
         record.kind = fields.kind;
         record.name_text = fields.name;
+        record.state_text = fields.state;
         record.span_prefix = prefix as u32;
         record.at = body.at() as u32;
         record.end_at = body.end() as u32;
@@ -252,23 +254,30 @@ impl<'a> Decoder<'a> {
         let mut wanted = true;
         while !cursor.is_empty() {
             match cursor.tag()? {
-                tags::ATTRIBUTES => {
-                    let body = cursor.slice()?;
-                    let room = deeper(room, body.at as usize)?;
-                    if !wanted {
-                        fields.missed = true;
-                        self.unfed(body, room, Place::Span)?;
-                        continue;
-                    }
+                tags::ATTRIBUTES if wanted => {
                     if !fields.begun {
                         fields.begun = true;
                         *row = *template;
                         row.attributes = 0;
                     }
-                    self.attribute(body, room, Place::Span, Some(row))?;
+                    self.run(&mut cursor, |decoder, body| {
+                        decoder.attribute(
+                            body,
+                            deeper(room, body.at as usize)?,
+                            Place::Span,
+                            Some(row),
+                        )
+                    })?;
+                }
+                tags::ATTRIBUTES => {
+                    fields.missed = true;
+                    self.run(&mut cursor, |decoder, body| {
+                        decoder.unfed(body, deeper(room, body.at as usize)?, Place::Span)
+                    })?;
                 }
                 tags::TRACE_ID => fields.trace_id = cursor.slice()?,
                 tags::SPAN_ID => fields.span_id = cursor.slice()?,
+                tags::STATE => fields.state = cursor.slice()?,
                 tags::PARENT_ID => fields.parent_id = cursor.slice()?,
                 tags::NAME => fields.name = cursor.slice()?,
                 tags::KIND => {
@@ -292,6 +301,21 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(fields)
+    }
+
+    /// Attributes one behind the other, the tag of the first one read: SDKs write them so, and a loop of its own is quick.
+    #[inline]
+    fn run(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        mut each: impl FnMut(&mut Self, Slice) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            each(self, cursor.slice()?)?;
+            if !cursor.repeats(tags::ATTRIBUTES) {
+                return Ok(());
+            }
+        }
     }
 
     /// The attributes of an event or a link: they may hold secrets.

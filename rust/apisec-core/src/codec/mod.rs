@@ -40,6 +40,7 @@ pub(crate) mod tags {
     pub const SCOPE_ATTRIBUTES: u32 = length(3);
     pub const TRACE_ID: u32 = length(1);
     pub const SPAN_ID: u32 = length(2);
+    pub const STATE: u32 = length(3);
     pub const PARENT_ID: u32 = length(4);
     pub const NAME: u32 = length(5);
     pub const KIND: u32 = varint(6);

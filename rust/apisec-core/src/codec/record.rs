@@ -97,6 +97,7 @@ record! {
     error_text: Slice = "2<u4",
     name_text: Slice = "2<u4",
     scope_text: Slice = "2<u4",
+    state_text: Slice = "2<u4",
     /// Index of the member in its batch.
     member: u32 = "<u4",
     /// Offset of the span's body.
@@ -176,6 +177,7 @@ texts! {
     Error "error" error_text,
     Name "name" name_text,
     Scope "scope" scope_text,
+    State "state" state_text,
 }
 
 impl Record {
@@ -254,6 +256,7 @@ impl Default for Record {
             error_text: none,
             name_text: none,
             scope_text: none,
+            state_text: none,
             member: 0,
             at: 0,
             end_at: 0,

@@ -106,7 +106,7 @@ impl Column {
             "request_size" => Self::Number(Number::RequestSize),
             "response_size" => Self::Number(Number::ResponseSize),
             "http" => Self::Mark(super::HTTP),
-            "name" | "scope" => return None,
+            "name" | "scope" | "state" => return None,
             _ => Self::Text(Text::named(name)?),
         })
     }

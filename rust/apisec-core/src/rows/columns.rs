@@ -116,6 +116,20 @@ impl<'a> Judged<'a> {
         }
     }
 
+    /// A judged row.
+    pub fn record(&self, row: usize) -> &'a Record {
+        self.rows[row]
+    }
+
+    /// Whether a row's column is missing, or not known.
+    pub fn lacks(&self, column: usize, row: usize) -> bool {
+        match self.columns.0[column] {
+            Reading::Number(read) => read(self.rows[row]).is_nan(),
+            Reading::Logic(read) => read(self.rows[row]) == 0,
+            Reading::Id(read) => read(self.rows[row]) == 0,
+        }
+    }
+
     /// The number in the batch of each judged row.
     pub fn numbers(&self) -> &[u32] {
         &self.numbers

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod columns;
+pub mod coverage;
 pub mod endpoints;
 pub mod memo;
 pub mod query;

@@ -151,6 +151,17 @@ impl<'a> Cursor<'a> {
         u32::try_from(tag).map_err(|_| Error::new(start, What::Tag(tag)))
     }
 
+    /// Steps over a tag of one byte, if that is what comes next.
+    #[inline]
+    pub fn repeats(&mut self, tag: u32) -> bool {
+        let same = self
+            .bytes
+            .get(self.at)
+            .is_some_and(|&byte| u32::from(byte) == tag);
+        self.at += usize::from(same);
+        same
+    }
+
     /// Reads a length and steps over what it covers.
     #[inline]
     pub fn slice(&mut self) -> Result<Slice> {

@@ -166,7 +166,14 @@ class Codec:
                 row["marks"] |= HTTP if value is not None else 0
             else:
                 row[column["column"]] = value
-        row |= {"name": span.name, "scope": scope, "kind": span.kind, "start": span.start_time_unix_nano, "end": span.end_time_unix_nano}
+        row |= {
+            "name": span.name,
+            "scope": scope,
+            "state": span.trace_state,
+            "kind": span.kind,
+            "start": span.start_time_unix_nano,
+            "end": span.end_time_unix_nano,
+        }
         for name, size in (("trace_id", 16), ("span_id", 8), ("parent_span_id", 8)):
             identity = getattr(span, name)
             row[name.replace("_span", "")] = identity if len(identity) == size else bytes(size)
