@@ -103,7 +103,7 @@ def test_histogram_needs_twenty_teachers_and_halves() -> None:
     for _ in range(16_383):
         histogram.learn(1.0, 1, 0)
     assert not histogram.supported()
-    assert histogram.total() == 16_383 // 2
+    assert histogram.taught == 16_383 // 2
     assert list(histogram.counts) == [bin_of(1.0)]
 
 

@@ -2,25 +2,27 @@
 //!
 //! Log-linear bins (eight to an octave) hold the bulk, a list the largest values as they are. Learning happens at ticks
 //! only; asking changes nothing. Beside what is learned lies a slow reference, which follows it by at most 10 % a day for
-//! the median and 1 % a day for what the top is to the median; a top that runs away from it does not count.
+//! the median and 1 % a day for what the top is to the median; a top that runs away from it is scaled back to it.
 
 use super::fit::{Fit, is_whole};
 use super::learned;
 use crate::table::Spill;
 
-/// Cells: handle of the list, bins, sum of the counts, top values, day of the reference plus 1, its median and its ratio.
+/// Cells: handle of the list, bins, sum of the counts, top values, day of the reference plus 1, its median,
+/// its 0.99 quantile over that, its 0.999 quantile over that.
 /// The list: two words a bin (`bin << 32 | count`, largest value), in order of bin; the top values, the largest first;
 /// then the ids of the first teachers. Every value above the last top value is a top value.
-pub const CELLS: usize = 7;
+pub const CELLS: usize = 8;
 
 /// Top values kept.
 const TOP: usize = 128;
 
 const DAY: i64 = 86_400 * 1_000_000_000;
 /// The reference begins with so many contributions.
-const SLOW_AT: u64 = 300;
-/// The level that the reference holds, and how far above it what was learned may stand.
-const LEVEL: f64 = 0.99;
+const SLOW_AT: u64 = 1_000;
+/// The levels that the reference holds, and how far above them what was learned may stand.
+const HIGH: f64 = 0.99;
+const HIGHEST: f64 = 0.999;
 const SLACK: f64 = 1.5;
 const BODY_MOVES: f64 = 1.1;
 const RATIO_MOVES: f64 = 1.01;
@@ -33,6 +35,7 @@ const TOPS: usize = 3;
 const TURNED: usize = 4;
 const BODY: usize = 5;
 const RATIO: usize = 6;
+const SPREAD: usize = 7;
 
 /// The bin of a value: 0 for nothing or less, else exponent and three bits of the fraction.
 #[inline]
@@ -137,10 +140,12 @@ fn turn(cells: &mut [u64], spill: &Spill, day: u64) {
     let parts = parts(cells, spill);
     let body = if parts.sum >= SLOW_AT { counted(&parts, 0.5) } else { 0.0 };
     if body > 0.0 {
-        let ratio = counted(&parts, LEVEL) / body;
+        let high = counted(&parts, HIGH);
+        let spread = counted(&parts, HIGHEST) / high;
         let days = (day - cells[TURNED]).min(MOST_DAYS) as i32;
         cells[BODY] = follow(cells[BODY], body, BODY_MOVES.powi(days));
-        cells[RATIO] = follow(cells[RATIO], ratio, RATIO_MOVES.powi(days));
+        cells[RATIO] = follow(cells[RATIO], high / body, RATIO_MOVES.powi(days));
+        cells[SPREAD] = follow(cells[SPREAD], spread, RATIO_MOVES.powi(days));
     }
     cells[TURNED] = day;
 }
@@ -156,9 +161,13 @@ fn scale(cells: &[u64], parts: &Parts<'_>) -> f64 {
     if cells[BODY] == 0 {
         return 1.0;
     }
-    let live = counted(parts, LEVEL);
     let allowed = SLACK * f64::from_bits(cells[BODY]) * f64::from_bits(cells[RATIO]);
-    if live > 0.0 { (allowed / live).min(1.0) } else { 1.0 }
+    let at = |level: f64, most: f64| match counted(parts, level) {
+        live if live > 0.0 => most / live,
+        _ => 1.0,
+    };
+    let highest = at(HIGHEST, allowed * f64::from_bits(cells[SPREAD]));
+    at(HIGH, allowed).min(highest).min(1.0)
 }
 
 /// The value that a share `q` stays at or below; missing without support.

@@ -9,6 +9,8 @@ const AT: u64 = 1_280;
 const LEAST: usize = 40;
 const PRIOR: f64 = 50.0;
 const LARGEST: f64 = 0.5;
+/// Few steps of a count look like an end of the tail; they are believed only so far.
+const LEAST_WHOLE: f64 = -0.2;
 const NEARLY_ZERO: f64 = 1e-6;
 
 /// A fitted tail.
@@ -53,7 +55,7 @@ impl Fit {
         (mean, ranked) = (mean / count, ranked / count);
         let spread = mean - 2.0 * ranked;
         let raw = if spread > 0.0 { 2.0 - mean / spread } else { LARGEST };
-        let least = if whole { 0.0 } else { -LARGEST };
+        let least = if whole { LEAST_WHOLE } else { -LARGEST };
         let shape = (count * raw / (count + PRIOR) + 0.5 / count.sqrt()).clamp(least, LARGEST);
         let share = count / sum as f64;
         Some(Self { start, share, shape, scale: mean * (1.0 - shape), whole })

@@ -21,7 +21,7 @@ def kernel(
     operand: str = "value",
     kind: Kind = "number",
     own: bool = False,
-    cells: int = 7,
+    cells: int = 8,
     words: int = 2 * _BINS + _TOP + TEACHERS,
 ) -> Kernel:
     """The declaration of one question; unless said otherwise to the histogram that quantile and tail share."""

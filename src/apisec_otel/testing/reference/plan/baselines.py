@@ -11,8 +11,8 @@ HALVED_AT = 16_384
 _LEAST, _MOST = 2.0**-20, 2.0**44
 _TOP = 128
 _FIT_AT, _FIT_LEAST = 1_280, 40
-_DAY = 86_400_000_000_000
-_SLOW_AT, _SLACK, _BODY_MOVES, _RATIO_MOVES, _MOST_DAYS = 300, 1.5, 1.1, 1.01, 7
+DAY = 86_400_000_000_000
+_SLOW_AT, _SLACK, _BODY_MOVES, _RATIO_MOVES, _MOST_DAYS = 1_000, 1.5, 1.1, 1.01, 7
 
 
 def bin_of(value: float) -> int:
@@ -68,28 +68,29 @@ class Histogram:
     top: list[float] = field(default_factory=list)
     """All values above the last of them, the largest first."""
     teachers: list[int] = field(default_factory=list)
+    taught: int = 0
+    """All contributions that are still counted."""
     day: int = 0
     body: float = 0.0
     ratio: float = 0.0
+    spread: float = 0.0
 
     def learn(self, value: float, teacher: int, time: int) -> None:
         """One contribution, taught at the end of its window."""
-        self._turn(time // _DAY + 1)
+        self._turn(time // DAY + 1)
         place = bin_of(value)
-        if len(self.top) == self.total() < _TOP or (self.top and value > self.top[-1]):
+        if len(self.top) == self.taught < _TOP or (self.top and value > self.top[-1]):
             self.top = sorted([*self.top, value], reverse=True)[:_TOP]
         self.counts[place] = self.counts.get(place, 0) + 1
         self.largest[place] = max(self.largest.get(place, value), value)
+        self.taught += 1
         if len(self.teachers) < SUPPORT and teacher not in self.teachers:
             self.teachers.append(teacher)
-        if self.total() >= HALVED_AT:
+        if self.taught >= HALVED_AT:
             self.counts = {place: count // 2 for place, count in self.counts.items() if count // 2}
             self.largest = {place: self.largest[place] for place in self.counts}
             self.top = self.top[1::2]
-
-    def total(self) -> int:
-        """All contributions that are still counted."""
-        return sum(self.counts.values())
+            self.taught = sum(self.counts.values())
 
     def supported(self) -> bool:
         """Whether enough different teachers have taught."""
@@ -107,20 +108,20 @@ class Histogram:
         fit = self._fit()
         if fit and value > self.top[-1]:
             return fit.tail(value)
-        if value > self.top[-1] or len(self.top) == self.total():
-            return (1 + sum(one >= value for one in self.top)) / (1 + self.total())
+        if value > self.top[-1] or len(self.top) == self.taught:
+            return (1 + sum(one >= value for one in self.top)) / (1 + self.taught)
         own = bin_of(value)
         above: float = sum(count for place, count in self.counts.items() if place > own)
         if own in self.counts:
             above += self.counts[own] * _share(own, self.largest[own], value)
-        return (1 + above) / (1 + self.total())
+        return (1 + above) / (1 + self.taught)
 
     def spilled(self) -> int:
         return 2 * len(self.counts) + len(self.top) + len(self.teachers)
 
     def _counted(self, q: float) -> float:
-        wanted, reached = max(1, math.ceil(q * self.total())), 0
-        from_above = self.total() - wanted
+        wanted, reached = max(1, math.ceil(q * self.taught)), 0
+        from_above = self.taught - wanted
         if from_above < len(self.top):
             return self.top[from_above]
         for place in sorted(self.counts):
@@ -132,7 +133,7 @@ class Histogram:
         return math.nan
 
     def _fit(self) -> Fit | None:
-        total = self.total()
+        total = self.taught
         if total < _FIT_AT or not self.top or self.top[-1] <= 0:
             return None
         whole = _whole(self.top[0]) and _whole(self.top[-1])
@@ -145,26 +146,28 @@ class Histogram:
         ranked = sum(one * ((rank + 0.5) / size) for rank, one in enumerate(above)) / size
         spread = mean - 2 * ranked
         raw = 2 - mean / spread if spread > 0 else 0.5
-        shape = min(max(size * raw / (size + 50) + 0.5 / math.sqrt(size), 0.0 if whole else -0.5), 0.5)
+        shape = min(max(size * raw / (size + 50) + 0.5 / math.sqrt(size), -0.2 if whole else -0.5), 0.5)
         return Fit(start, size / total, shape, mean * (1 - shape), whole)
 
     def _turn(self, day: int) -> None:
         """Once a day the slow reference follows what was learned, by no more than it may."""
         if day <= self.day:
             return
-        if self.total() >= _SLOW_AT and (body := self._counted(0.5)) > 0:
-            ratio = self._counted(0.99) / body
+        if self.taught >= _SLOW_AT and (body := self._counted(0.5)) > 0:
+            high = self._counted(0.99)
             days = min(day - self.day, _MOST_DAYS)
             self.body = _follow(self.body, body, _BODY_MOVES**days)
-            self.ratio = _follow(self.ratio, ratio, _RATIO_MOVES**days)
+            self.ratio = _follow(self.ratio, high / body, _RATIO_MOVES**days)
+            self.spread = _follow(self.spread, self._counted(0.999) / high, _RATIO_MOVES**days)
         self.day = day
 
     def _scale(self) -> float:
         """How much of the live values the slow reference lets stand."""
         if self.body == 0:
             return 1.0
-        live = self._counted(0.99)
-        return min(1.0, _SLACK * self.body * self.ratio / live) if live > 0 else 1.0
+        allowed = _SLACK * self.body * self.ratio
+        levels = ((self._counted(0.99), allowed), (self._counted(0.999), allowed * self.spread))
+        return min(1.0, *(most / live if live > 0 else 1.0 for live, most in levels))
 
 
 def _follow(old: float, new: float, most: float) -> float:

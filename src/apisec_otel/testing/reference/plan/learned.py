@@ -167,8 +167,8 @@ def _drawn(new: int, old: int, window: int) -> bool:
 
 
 QUESTIONS: dict[str, Question] = {
-    "quantile": Question(Histogram, 7, _number, _larger, lambda kept, settings, _: kept.quantile(settings["q"]), asks=False),
-    "tail": Question(Histogram, 7, _number, _larger, lambda kept, _, value: kept.tail(value)),
+    "quantile": Question(Histogram, 8, _number, _larger, lambda kept, settings, _: kept.quantile(settings["q"]), asks=False),
+    "tail": Question(Histogram, 8, _number, _larger, lambda kept, _, value: kept.tail(value)),
     "novelty": Question(Novelty, 4, _id, _drawn, lambda kept, _, value: kept.answer(value)),
     "always": Question(Always, 3, _broken, _larger, lambda kept, _, __: kept.answer(), asks=False),
 }
