@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +26,7 @@ TEACHERS: Final = (100, 1_000, 2_000, 4_000, 16_000)
 REPEATS: Final = 25
 _TESTED: Final = 1_000_000
 _HALVINGS: Final = 45
+_MOST_COUNT: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def measure() -> list[str]:
 def _where(learned: Histogram, q: float, low: float, high: float, *, whole: bool) -> float:
     """The least value whose tail is below q."""
     if whole:
-        return next(float(value) for value in range(100_000) if learned.tail(float(value)) < q)
+        return next((float(value) for value in range(_MOST_COUNT) if learned.tail(float(value)) < q), math.inf)
     high *= 1e4
     for _ in range(_HALVINGS):
         middle = (low * high) ** 0.5
@@ -77,4 +79,4 @@ def _above(honest: np.ndarray[tuple[int], np.dtype[np.float64]], value: float) -
 
 
 def _best(honest: np.ndarray[tuple[int], np.dtype[np.float64]], q: float) -> float:
-    return next(share for value in range(100_000) if (share := _above(honest, float(value))) <= q)
+    return next(share for value in range(_MOST_COUNT) if (share := _above(honest, float(value))) <= q)
