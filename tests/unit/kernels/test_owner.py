@@ -83,7 +83,7 @@ def test_an_owner_has_to_come_back() -> None:
 
 def _everyday() -> list[dict[str, Any]]:
     """40 principals come back to two objects of their own, and now and then one reads another's."""
-    return [_row(second, 1 + second % 40, 10_000 + (1 + (second + second // 97 % 2 * (second % 97 == 0)) % 40) * 2) for second in range(900)]
+    return [_row(second, 1 + second % 40, 10_000 + 2 * (1 + (second + (second % 97 == 0)) % 40)) for second in range(900)]
 
 
 def _row(second: float, principal: int, thing: int) -> dict[str, Any]:

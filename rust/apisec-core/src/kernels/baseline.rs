@@ -59,7 +59,11 @@ struct Parts<'a> {
 
 fn parts<'a>(cells: &[u64], spill: &'a Spill) -> Parts<'a> {
     let (bins, rest) = spill.list(cells[HANDLE]).split_at(2 * cells[BINS] as usize);
-    Parts { bins, top: &rest[..cells[TOPS] as usize], sum: cells[SUM] }
+    Parts {
+        bins,
+        top: &rest[..cells[TOPS] as usize],
+        sum: cells[SUM],
+    }
 }
 
 /// Whether enough teachers are known to judge.
@@ -77,12 +81,19 @@ pub fn learn(cells: &mut [u64], spill: &mut Spill, value: f64, teacher: u64, tim
     keep_top(cells, spill, value);
     let (wanted, bins) = (bin(value), cells[BINS] as usize);
     let list = spill.list_mut(cells[HANDLE]);
-    let at = list[..2 * bins].chunks_exact(2).take_while(|pair| pair[0] >> 32 < wanted).count();
+    let at = list[..2 * bins]
+        .chunks_exact(2)
+        .take_while(|pair| pair[0] >> 32 < wanted)
+        .count();
     if at < bins && list[2 * at] >> 32 == wanted {
         list[2 * at] += 1;
         list[2 * at + 1] = f64::from_bits(list[2 * at + 1]).max(value).to_bits();
     } else {
-        spill.insert(&mut cells[HANDLE], 2 * at, &[wanted << 32 | 1, value.to_bits()]);
+        spill.insert(
+            &mut cells[HANDLE],
+            2 * at,
+            &[wanted << 32 | 1, value.to_bits()],
+        );
         cells[BINS] += 1;
     }
     cells[SUM] += 1;
@@ -138,7 +149,11 @@ fn turn(cells: &mut [u64], spill: &Spill, day: u64) {
         return;
     }
     let parts = parts(cells, spill);
-    let body = if parts.sum >= SLOW_AT { counted(&parts, 0.5) } else { 0.0 };
+    let body = if parts.sum >= SLOW_AT {
+        counted(&parts, 0.5)
+    } else {
+        0.0
+    };
     if body > 0.0 {
         let high = counted(&parts, HIGH);
         let spread = counted(&parts, HIGHEST) / high;
@@ -152,7 +167,11 @@ fn turn(cells: &mut [u64], spill: &Spill, day: u64) {
 
 fn follow(old: u64, new: f64, most: f64) -> u64 {
     let before = f64::from_bits(old);
-    let after = if old == 0 { new } else { new.clamp(before / most, before * most) };
+    let after = if old == 0 {
+        new
+    } else {
+        new.clamp(before / most, before * most)
+    };
     after.to_bits()
 }
 
@@ -184,12 +203,17 @@ pub fn quantile(cells: &[u64], spill: &Spill, q: f64) -> f64 {
 pub fn tail(cells: &[u64], spill: &Spill, value: f64) -> f64 {
     let parts = parts(cells, spill);
     let value = value / scale(cells, &parts);
-    let is_top = parts.top.last().is_some_and(|&last| value > f64::from_bits(last));
+    let is_top = parts
+        .top
+        .last()
+        .is_some_and(|&last| value > f64::from_bits(last));
     if is_top && let Some(fit) = Fit::new(parts.top, parts.sum) {
         return fit.tail(value);
     }
     let above = if is_top || parts.top.len() as u64 == parts.sum {
-        parts.top.partition_point(|&word| f64::from_bits(word) >= value) as f64
+        parts
+            .top
+            .partition_point(|&word| f64::from_bits(word) >= value) as f64
     } else {
         above(parts.bins, value)
     };
@@ -199,7 +223,11 @@ pub fn tail(cells: &[u64], spill: &Spill, value: f64) -> f64 {
 fn above(bins: &[u64], value: f64) -> f64 {
     let own = bin(value);
     let (mut higher, mut inside) = (0, 0.0);
-    for pair in bins.chunks_exact(2).rev().take_while(|pair| pair[0] >> 32 >= own) {
+    for pair in bins
+        .chunks_exact(2)
+        .rev()
+        .take_while(|pair| pair[0] >> 32 >= own)
+    {
         let count = pair[0] & 0xFFFF_FFFF;
         if pair[0] >> 32 == own {
             inside = count as f64 * share(own, f64::from_bits(pair[1]), value);
@@ -216,9 +244,17 @@ fn share(bin: u64, largest: f64, value: f64) -> f64 {
     if bin == 0 || value <= low {
         return 1.0;
     }
-    let (low, unit) = if is_whole(value) && is_whole(largest) { (low.ceil(), 1.0) } else { (low, 0.0) };
+    let (low, unit) = if is_whole(value) && is_whole(largest) {
+        (low.ceil(), 1.0)
+    } else {
+        (low, 0.0)
+    };
     let width = largest - low + unit;
-    if width > 0.0 { ((largest - value + unit) / width).clamp(0.0, 1.0) } else { 0.0 }
+    if width > 0.0 {
+        ((largest - value + unit) / width).clamp(0.0, 1.0)
+    } else {
+        0.0
+    }
 }
 
 fn counted(parts: &Parts<'_>, q: f64) -> f64 {
@@ -230,7 +266,11 @@ fn counted(parts: &Parts<'_>, q: f64) -> f64 {
     for pair in parts.bins.chunks_exact(2) {
         let count = pair[0] & 0xFFFF_FFFF;
         if reached + count >= wanted {
-            return within(pair[0] >> 32, f64::from_bits(pair[1]), (wanted - reached) as f64 / count as f64);
+            return within(
+                pair[0] >> 32,
+                f64::from_bits(pair[1]),
+                (wanted - reached) as f64 / count as f64,
+            );
         }
         reached += count;
     }
@@ -240,6 +280,14 @@ fn counted(parts: &Parts<'_>, q: f64) -> f64 {
 /// The value that a share of a bin stays at or below.
 fn within(bin: u64, largest: f64, share: f64) -> f64 {
     let low = f64::from_bits(bin << 49);
-    let inside = if bin == 0 { largest } else { low + (largest - low) * share };
-    if is_whole(largest) { inside.ceil() } else { inside }
+    let inside = if bin == 0 {
+        largest
+    } else {
+        low + (largest - low) * share
+    };
+    if is_whole(largest) {
+        inside.ceil()
+    } else {
+        inside
+    }
 }

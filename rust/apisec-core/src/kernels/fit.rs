@@ -54,23 +54,41 @@ impl Fit {
         }
         (mean, ranked) = (mean / count, ranked / count);
         let spread = mean - 2.0 * ranked;
-        let raw = if spread > 0.0 { 2.0 - mean / spread } else { LARGEST };
+        let raw = if spread > 0.0 {
+            2.0 - mean / spread
+        } else {
+            LARGEST
+        };
         let least = if whole { LEAST_WHOLE } else { -LARGEST };
         let shape = (count * raw / (count + PRIOR) + 0.5 / count.sqrt()).clamp(least, LARGEST);
         let share = count / sum as f64;
-        Some(Self { start, share, shape, scale: mean * (1.0 - shape), whole })
+        Some(Self {
+            start,
+            share,
+            shape,
+            scale: mean * (1.0 - shape),
+            whole,
+        })
     }
 
     /// The share at or above a value that is above the threshold.
     #[must_use]
     pub fn tail(&self, value: f64) -> f64 {
-        let value = if self.whole && is_whole(value) { value - 0.5 } else { value };
+        let value = if self.whole && is_whole(value) {
+            value - 0.5
+        } else {
+            value
+        };
         let height = (value / self.start).ln().max(0.0) / self.scale;
         if self.shape.abs() < NEARLY_ZERO {
             return self.share * (-height).exp();
         }
         let inside = 1.0 + self.shape * height;
-        if inside > 0.0 { self.share * inside.powf(-1.0 / self.shape) } else { 0.0 }
+        if inside > 0.0 {
+            self.share * inside.powf(-1.0 / self.shape)
+        } else {
+            0.0
+        }
     }
 
     /// The value that a share `p`, less than `share`, lies above.

@@ -138,7 +138,11 @@ impl State {
 
     /// Learns one contribution.
     pub fn learn(self, cells: &mut [u64], spill: &mut Spill, lesson: Lesson) {
-        let Lesson { word, teacher, time } = lesson;
+        let Lesson {
+            word,
+            teacher,
+            time,
+        } = lesson;
         match self {
             Self::Histogram => baseline::learn(cells, spill, f64::from_bits(word), teacher, time),
             Self::Novelty => novelty::learn(cells, spill, word, teacher),

@@ -55,7 +55,9 @@ pub fn learn(cells: &mut [u64], spill: &mut Spill, value: u64, teacher: u64) {
 fn place(cells: &[u64], spill: &Spill, value: u64) -> (usize, bool) {
     let values = &spill.list(cells[HANDLE])[..cells[VALUES] as usize];
     let at = values.partition_point(|&kept| kept | TIMES < value & !TIMES);
-    let is_there = values.get(at).is_some_and(|&kept| kept & !TIMES == value & !TIMES);
+    let is_there = values
+        .get(at)
+        .is_some_and(|&kept| kept & !TIMES == value & !TIMES);
     (at, is_there)
 }
 

@@ -205,11 +205,21 @@ impl Keyed {
 
 /// What a row says to a baseline, as a word; none when it is missing.
 #[inline]
-fn said(value: Place, numbers: &[Vec<f64>], ids: &[Vec<u64>], logics: &[Vec<i8>], at: usize) -> Option<u64> {
+fn said(
+    value: Place,
+    numbers: &[Vec<f64>],
+    ids: &[Vec<u64>],
+    logics: &[Vec<i8>],
+    at: usize,
+) -> Option<u64> {
     match value {
-        Place::Number(column) => Some(numbers[column.0][at]).filter(|one| !one.is_nan()).map(f64::to_bits),
+        Place::Number(column) => Some(numbers[column.0][at])
+            .filter(|one| !one.is_nan())
+            .map(f64::to_bits),
         Place::Id(column) => Some(ids[column.0][at]).filter(|&one| one != 0),
-        Place::Logic(column) => Some(logics[column.0][at]).filter(|&one| one != 0).map(|one| u64::from(one < 0)),
+        Place::Logic(column) => Some(logics[column.0][at])
+            .filter(|&one| one != 0)
+            .map(|one| u64::from(one < 0)),
     }
 }
 

@@ -18,7 +18,7 @@ OWNER = Kernel(
 )
 
 
-def owner(memory: Memory, object: Key, *, by: Key, principal: Key, where: Logic | None = None) -> Number:  # noqa: A002
+def owner(memory: Memory, object: Key, *, by: Key, principal: Key, where: Logic | None = None) -> Number:
     """1 where another principal owns the object, 0 where this one does; missing while nobody is known to.
 
     The first principal of a counted row owns the object, once it comes back a second later or more. `by` is what makes the

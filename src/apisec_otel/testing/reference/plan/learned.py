@@ -131,8 +131,8 @@ class Question:
 
     make: Callable[[], Any]
     words: int
-    said: Callable[[Any, int], float | int | None]
-    """The value of an operand in the window of a number; None when it is missing."""
+    said: Callable[[Any], float | int | None]
+    """The value of an operand; None when it is missing."""
     better: Callable[[Any, Any, int], bool]
     """Whether a value takes the place of an earlier one of the window."""
     answer: Callable[[Any, Mapping[str, Any], Any], float]
@@ -140,15 +140,15 @@ class Question:
     """Whether a row without the operand has no answer."""
 
 
-def _number(value: float, window: int) -> float | None:
+def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _id(value: int, window: int) -> int | None:
+def _id(value: int) -> int | None:
     return value or None
 
 
-def _broken(value: int, window: int) -> int | None:
+def _broken(value: int) -> int | None:
     return {1: 0, -1: 1}.get(value)
 
 
@@ -158,7 +158,7 @@ def _spread(value: int, window: int) -> int:
     return (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93 & _WORD
 
 
-def _larger(new: float, old: float, window: int) -> bool:
+def _larger(new: float, old: float, _: int) -> bool:
     return new > old
 
 

@@ -174,7 +174,7 @@ class Reference:
         args = [values[arg] for arg in node["args"]]
         value, by, teacher, where = args[0], int(args[1]), int(args[2]), args[3]
         window = row["time"] // node["settings"]["window"]
-        said = question.said(value, window)
+        said = question.said(value)
         owner = self._histograms[index]
         if owner == index and where == 1 and by and teacher and said is not None and not row.get("late"):
             key = int(values[self._keys[node["pending"]]])
