@@ -85,7 +85,7 @@ ANALYSING: tuple[Fixed | Setting, ...] = (
     Setting("Memory of all detectors", "processors", "detect", "max_bytes", "least useful out"),
     Setting("Pairs of entity and endpoint with a risk", "processors", "decide", "entities", "longest quiet out"),
     Setting("Findings remembered as shown", "processors", "decide", "repeats", "oldest out"),
-    Fixed("Teachers of a baseline before it judges", "20", "unknown, so its condition says nothing", f"{CORE}/kernels/baseline.rs",
+    Fixed("Teachers of a baseline before it judges", "20", "unknown, so its condition says nothing", f"{CORE}/kernels/learned.rs",
           "SUPPORT: usize = 20"),
     Fixed("Attribute sets of each metric that goes out", "2,000", "`otel.metric.overflow`", "src/apisec_otel/findings/metrics.py",
           "SERIES: Final = 2_000"),

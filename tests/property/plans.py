@@ -117,13 +117,19 @@ class Draw:
             lambda: state.total(self.number(depth), by=by, where=where, within=within),
             lambda: state.distinct(self.key(), by=by, where=where, within=within, limit=self.chance.choice([2, 64])),
             lambda: state.trw(self.logic(depth), by=by, where=where, half_life=within),
+            lambda: state.owner(self.key(), by=by, principal=self.key(), where=where),
         ]
         return self.chance.choice(choices)()
 
     def baseline(self, depth: int) -> Number:
         value = self.number(depth)
         by, teacher, where = self.key(), self.key(), self.where(depth)
-        if self.chance.random() < 0.5:
+        kind = self.chance.random()
+        if kind < 0.2:
+            return self.state.novelty(self.key(), by=by, taught_by=teacher, where=where)
+        if kind < 0.4:
+            return self.state.always(self.logic(depth), by=by, taught_by=teacher, where=where)
+        if kind < 0.7:
             return self.state.tail(value, by=by, taught_by=teacher, where=where)
         return self.state.quantile(value, self.chance.choice([0.5, 0.9, 0.999]), by=by, taught_by=teacher, where=where)
 

@@ -20,7 +20,7 @@ from plans import SECOND, capped, random_cuts
 
 from apisec_otel.api import Request, Severity, Signal, State, maximum
 from apisec_otel.plan.build import Plan, build
-from apisec_otel.plan.draft import Chosen
+from apisec_otel.plan.draft import Chosen, Detector
 
 NATIVE = importlib.util.find_spec("apisec_otel._native") is not None
 START = 1_700_000_000 * SECOND
@@ -52,9 +52,24 @@ class Taught:
         )
 
 
-def _plan(*, flags: bool = True, q: float = 0.05) -> Plan:
+@dataclass(frozen=True)
+class Wide:
+    """Every kernel that learns or owns, with many teachers, many values and conditions that break now and then."""
+
+    owasp: ClassVar[str] = "API1:2023"
+    severity: ClassVar[Severity] = "medium"
+
+    def signals(self, row: Request, state: State) -> Iterator[Signal]:
+        new = state.novelty(row.object_id, by=row.endpoint, taught_by=row.principal)
+        kept = state.always(row.succeeded, by=row.endpoint, taught_by=row.principal)
+        foreign = state.owner(row.object_id, by=row.endpoint, principal=row.principal, where=row.succeeded)
+        yield Signal(p=new, entity=row.principal, evidence={"kept": kept, "foreign": foreign}, because="")
+        yield Signal(when=~row.succeeded & (kept > 0.3), entity=row.client, evidence={"new": new, "foreign": foreign}, because="")
+
+
+def _plan(*, flags: bool = True, q: float = 0.05, detector: Detector | None = None) -> Plan:
     """Every window is a second long, so that a short stream closes many."""
-    plan = build([Chosen(id="taught", detector=Taught(), q=q, flags=flags)])
+    plan = build([Chosen(id="taught", detector=detector or Taught(), q=q, flags=flags)])
     spec = json.loads(plan.spec)
     for node in spec["nodes"]:
         if "window" in node["settings"]:
@@ -62,7 +77,7 @@ def _plan(*, flags: bool = True, q: float = 0.05) -> Plan:
     return dataclasses.replace(plan, spec=json.dumps(spec))
 
 
-def _rows(seed: int, count: int, *, per_second: int, teachers: int = 60) -> list[dict[str, Any]]:
+def _rows(seed: int, count: int, *, per_second: int, teachers: int = 60, objects: int = 1_000) -> list[dict[str, Any]]:
     chance = random.Random(seed)
     rows: list[dict[str, Any]] = []
     for number in range(count):
@@ -73,6 +88,7 @@ def _rows(seed: int, count: int, *, per_second: int, teachers: int = 60) -> list
                 "principal": _id(who),
                 "client": _id(chance.randint(0, teachers)),
                 "endpoint": _id(1 + chance.randint(0, 1)),
+                "object_id": _id(1 + int(chance.paretovariate(0.4)) % objects),
                 "succeeded": chance.choice([-1, 0, 1]),
                 "response_size": chance.choice([math.nan, 0.0, -3.0, 1e300, 1e-300, chance.lognormvariate(3, 2)]),
             }
@@ -106,6 +122,25 @@ def test_native_learns_like_the_oracle(seed: int, memory: int | None, per_second
     assert difference(ours, theirs, json.loads(plan.spec)["nodes"]) == ""
     if memory is None and ask_all and per_second < 1_500:
         assert _answers(ours, plan.spec, "quantile")
+
+
+@pytest.mark.skipif(not NATIVE, reason="the native module is not built")
+@settings(deadline=None, max_examples=12)
+@given(
+    seed=st.integers(0, 2**32),
+    memory=st.sampled_from([None, None, 3_000, 20_000]),
+    per_second=st.sampled_from([30, 200, 1_500]),
+    ask_all=st.booleans(),
+)
+def test_every_learner_is_the_oracle(seed: int, memory: int | None, per_second: int, ask_all: bool) -> None:
+    """Values beyond what a key keeps, broken conditions and owners under any cut and cap."""
+    plan = _plan(detector=Wide(), q=0.02) if memory is None else capped(_plan(detector=Wide(), q=0.02), memory)
+    rows = _rows(seed, 2_000, per_second=per_second, teachers=150)
+    ours = run_reference(plan.spec, rows, [0, len(rows)], ask_all=ask_all)
+    theirs = run_native(plan.spec, rows, random_cuts(seed, len(rows)), ask_all=ask_all)
+    assert difference(ours, theirs, json.loads(plan.spec)["nodes"]) == ""
+    if memory is None and ask_all and per_second < 1_500:
+        assert all(_answers(ours, plan.spec, op) for op in ("novelty", "always", "owner"))
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use apisec_core::kernels::{Kind, TALLIES, baseline};
+use apisec_core::kernels::learned::{PENDING_CELLS, State};
+use apisec_core::kernels::{Kind, TALLIES};
 use apisec_core::plan::{self, ColumnMap, Data, Rows, Wanted};
 use apisec_core::rows::columns::{Columns, Judged};
 use pyo3::buffer::{Element, PyBuffer};
@@ -239,8 +240,11 @@ fn kernels() -> Vec<(&'static str, &'static str, usize)> {
         .map(|tally| (tally.name, tally.kind.map_or("", kind_name), tally.cells));
     tallies
         .chain([
-            ("baseline", "number", baseline::CELLS),
-            ("pending", "number", baseline::PENDING_CELLS),
+            ("quantile", "number", State::Histogram.cells()),
+            ("tail", "number", State::Histogram.cells()),
+            ("novelty", "id", State::Novelty.cells()),
+            ("always", "logic", State::Always.cells()),
+            ("pending", "number", PENDING_CELLS),
         ])
         .collect()
 }

@@ -67,8 +67,8 @@ class _Walk:
             for (name, _), arg in zip(kernel.operands, node.args, strict=True):
                 self.want(arg, None if name in ("by", "where") else counted, truth=name == "where")
         self.masks[position].add(mask)
-        if node.op == "tail":
-            self.want(node.args[kernel.at("value")], mask)
+        if kernel.own:
+            self.want(node.args[kernel.at(kernel.own)], mask)
 
     def _conjuncts(self, position: int, mask: int | None) -> None:
         parts = conjuncts(self.graph, position)

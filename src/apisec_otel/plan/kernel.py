@@ -30,6 +30,8 @@ class Kernel:
     cells: int
     spill: Callable[[Mapping[str, Setting]], int] = lambda settings: 0
     expiry: Callable[[Mapping[str, Setting]], int]
+    own: str = ""
+    """The operand whose value in the asking row the answer depends on, also where the row is not counted."""
     ordered: bool = False
     version: int = 1
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from apisec_otel.plan.kernel import Memory
+from apisec_otel.plan.kernels import always as _always
 from apisec_otel.plan.kernels import count as _count
 from apisec_otel.plan.kernels import distinct as _distinct
+from apisec_otel.plan.kernels import novelty as _novelty
+from apisec_otel.plan.kernels import owner as _owner
 from apisec_otel.plan.kernels import quantile as _quantile
 from apisec_otel.plan.kernels import rate as _rate
 from apisec_otel.plan.kernels import tail as _tail
@@ -22,3 +25,6 @@ class State(Memory):
     trw = _trw.trw
     quantile = _quantile.quantile
     tail = _tail.tail
+    novelty = _novelty.novelty
+    always = _always.always
+    owner = _owner.owner

@@ -88,7 +88,7 @@ def test_histogram_answers_by_rank() -> None:
     """Twenty teachers of 1 to 20: half stay at or below 10, two of 21 are at or above 20."""
     histogram = Histogram()
     for value in range(1, 21):
-        histogram.learn(float(value), value)
+        histogram.learn(float(value), value, 0)
     assert histogram.supported()
     assert histogram.quantile(0.5) == 10.0
     assert histogram.quantile(0.999) == 20.0
@@ -99,11 +99,11 @@ def test_histogram_answers_by_rank() -> None:
 def test_histogram_needs_twenty_teachers_and_halves() -> None:
     """One teacher is no baseline however much it says; at 16,384 half is forgotten, and what was said once wholly."""
     histogram = Histogram()
-    histogram.learn(1000.0, 1)
+    histogram.learn(1000.0, 1, 0)
     for _ in range(16_383):
-        histogram.learn(1.0, 1)
+        histogram.learn(1.0, 1, 0)
     assert not histogram.supported()
-    assert histogram.total() == 16_383 // 2
+    assert histogram.taught == 16_383 // 2
     assert list(histogram.counts) == [bin_of(1.0)]
 
 

@@ -1,35 +1,41 @@
-//! Baselines: what is usual for a key, learned from one value per teacher and window; `quantile` and `tail` ask it.
+//! Histograms: what is usual for a key, learned from one value per teacher and window; `quantile` and `tail` ask them.
 //!
-//! A histogram of log-linear bins (eight to an octave). Learning happens at ticks only; asking changes nothing.
+//! Log-linear bins (eight to an octave) hold the bulk, a list the largest values as they are. Learning happens at ticks
+//! only; asking changes nothing. Beside what is learned lies a slow reference, which follows it by at most 10 % a day for
+//! the median and 1 % a day for what the top is to the median; a top that runs away from it is scaled back to it.
 
+use super::fit::{Fit, is_whole};
+use super::learned;
 use crate::table::Spill;
 
-/// Cells: handle of the list, bins, sum of the counts.
-/// The list: two words a bin (`bin << 32 | count`, largest value), in order of bin; then the ids of the first teachers.
-pub const CELLS: usize = 3;
+/// Cells: handle of the list, bins, sum of the counts, top values, day of the reference plus 1, its median,
+/// its 0.99 quantile over that, its 0.999 quantile over that.
+/// The list: two words a bin (`bin << 32 | count`, largest value), in order of bin; the top values, the largest first;
+/// then the ids of the first teachers. Every value above the last top value is a top value.
+pub const CELLS: usize = 8;
 
-/// Cells of what waits for its window to close: number of the first row plus 1, largest value, `by`, `taught_by`, and one
-/// that pays for its place in the line.
-pub const PENDING_CELLS: usize = 5;
+/// Top values kept.
+const TOP: usize = 128;
 
-/// A baseline answers only when it knows this many teachers.
-pub const SUPPORT: usize = 20;
-
-/// At this sum all counts are halved, so that the past fades.
-const HALVED_AT: u64 = 16_384;
+const DAY: i64 = 86_400 * 1_000_000_000;
+/// The reference begins with so many contributions.
+const SLOW_AT: u64 = 1_000;
+/// The levels that the reference holds, and how far above them what was learned may stand.
+const HIGH: f64 = 0.99;
+const HIGHEST: f64 = 0.999;
+const SLACK: f64 = 1.5;
+const BODY_MOVES: f64 = 1.1;
+const RATIO_MOVES: f64 = 1.01;
+const MOST_DAYS: u64 = 7;
 
 const HANDLE: usize = 0;
 const BINS: usize = 1;
 const SUM: usize = 2;
-
-/// What a node asks of a baseline.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Question {
-    /// The value that this share of what was taught does not exceed.
-    Quantile(f64),
-    /// The share of what was taught at or above the row's value.
-    Tail,
-}
+const TOPS: usize = 3;
+const TURNED: usize = 4;
+const BODY: usize = 5;
+const RATIO: usize = 6;
+const SPREAD: usize = 7;
 
 /// The bin of a value: 0 for nothing or less, else exponent and three bits of the fraction.
 #[inline]
@@ -44,16 +50,35 @@ pub fn bin(value: f64) -> u64 {
     }
 }
 
+/// What lies in the list.
+struct Parts<'a> {
+    bins: &'a [u64],
+    top: &'a [u64],
+    sum: u64,
+}
+
+fn parts<'a>(cells: &[u64], spill: &'a Spill) -> Parts<'a> {
+    let (bins, rest) = spill.list(cells[HANDLE]).split_at(2 * cells[BINS] as usize);
+    Parts {
+        bins,
+        top: &rest[..cells[TOPS] as usize],
+        sum: cells[SUM],
+    }
+}
+
 /// Whether enough teachers are known to judge.
 #[inline]
 #[must_use]
 pub fn is_supported(cells: &[u64], spill: &Spill) -> bool {
-    spill.list(cells[HANDLE]).len() >= 2 * cells[BINS] as usize + SUPPORT
+    spill.list(cells[HANDLE]).len() >= (2 * cells[BINS] + cells[TOPS]) as usize + learned::SUPPORT
 }
 
-/// Learns one value of one teacher.
-pub fn learn(cells: &mut [u64], spill: &mut Spill, value: f64, teacher: u64) {
-    know(cells, spill, teacher);
+/// Learns one value of one teacher at the end of its window.
+pub fn learn(cells: &mut [u64], spill: &mut Spill, value: f64, teacher: u64, time: i64) {
+    turn(cells, spill, (time / DAY) as u64 + 1);
+    let before = (2 * cells[BINS] + cells[TOPS]) as usize;
+    learned::know(&mut cells[HANDLE], spill, before, teacher);
+    keep_top(cells, spill, value);
     let (wanted, bins) = (bin(value), cells[BINS] as usize);
     let list = spill.list_mut(cells[HANDLE]);
     let at = list[..2 * bins]
@@ -72,21 +97,32 @@ pub fn learn(cells: &mut [u64], spill: &mut Spill, value: f64, teacher: u64) {
         cells[BINS] += 1;
     }
     cells[SUM] += 1;
-    if cells[SUM] >= HALVED_AT {
+    if cells[SUM] >= learned::HALVED_AT {
         halve(cells, spill);
     }
 }
 
-/// Notes the teacher, unless enough are known.
-fn know(cells: &mut [u64], spill: &mut Spill, teacher: u64) {
-    let known = &spill.list(cells[HANDLE])[2 * cells[BINS] as usize..];
-    if known.len() < SUPPORT && !known.contains(&teacher) {
-        spill.insert(&mut cells[HANDLE], usize::MAX, &[teacher]);
+/// Puts a value among the top ones if it belongs there; the smallest goes when there are too many.
+fn keep_top(cells: &mut [u64], spill: &mut Spill, value: f64) {
+    let Parts { bins, top, sum } = parts(cells, spill);
+    let all = top.len() as u64 == sum && top.len() < TOP;
+    if !all && !top.last().is_some_and(|&last| value > f64::from_bits(last)) {
+        return;
+    }
+    let (start, length) = (bins.len(), top.len());
+    let at = start + top.partition_point(|&word| f64::from_bits(word) >= value);
+    if length < TOP {
+        spill.insert(&mut cells[HANDLE], at, &[value.to_bits()]);
+        cells[TOPS] += 1;
+    } else {
+        let list = spill.list_mut(cells[HANDLE]);
+        list.copy_within(at..start + length - 1, at + 1);
+        list[at] = value.to_bits();
     }
 }
 
 fn halve(cells: &mut [u64], spill: &mut Spill) {
-    let bins = cells[BINS] as usize;
+    let (bins, tops) = (cells[BINS] as usize, cells[TOPS] as usize);
     let list = spill.list_mut(cells[HANDLE]);
     let (mut kept, mut sum) = (0, 0);
     for at in 0..bins {
@@ -97,39 +133,161 @@ fn halve(cells: &mut [u64], spill: &mut Spill) {
             (kept, sum) = (kept + 1, sum + count);
         }
     }
-    let teachers = list.len() - 2 * bins;
-    list.copy_within(2 * bins.., 2 * kept);
-    spill.truncate(&mut cells[HANDLE], 2 * kept + teachers);
-    cells[BINS] = kept as u64;
-    cells[SUM] = sum;
+    for at in 0..tops / 2 {
+        list[2 * kept + at] = list[2 * bins + 2 * at + 1];
+    }
+    let teachers = list.len() - 2 * bins - tops;
+    let end = 2 * kept + tops / 2;
+    list.copy_within(2 * bins + tops.., end);
+    spill.truncate(&mut cells[HANDLE], end + teachers);
+    (cells[BINS], cells[SUM], cells[TOPS]) = (kept as u64, sum, tops as u64 / 2);
 }
 
-/// Answers a question about a value's bin; missing without support.
-#[must_use]
-pub fn answer(cells: &[u64], spill: &Spill, question: Question, bin: u64) -> f64 {
-    if !is_supported(cells, spill) {
-        return f64::NAN;
+/// Once a day the reference follows what was learned before, by no more than it may.
+fn turn(cells: &mut [u64], spill: &Spill, day: u64) {
+    if day <= cells[TURNED] {
+        return;
     }
-    let pairs = spill.list(cells[HANDLE])[..2 * cells[BINS] as usize].chunks_exact(2);
-    let sum = cells[SUM] as f64;
-    match question {
-        Question::Quantile(q) => {
-            let wanted = (q * sum).ceil().max(1.0);
-            let mut seen = 0;
-            for pair in pairs {
-                seen += pair[0] & 0xFFFF_FFFF;
-                if seen as f64 >= wanted {
-                    return f64::from_bits(pair[1]);
-                }
-            }
-            f64::NAN
+    let parts = parts(cells, spill);
+    let body = if parts.sum >= SLOW_AT {
+        counted(&parts, 0.5)
+    } else {
+        0.0
+    };
+    if body > 0.0 {
+        let high = counted(&parts, HIGH);
+        let spread = counted(&parts, HIGHEST) / high;
+        let days = (day - cells[TURNED]).min(MOST_DAYS) as i32;
+        cells[BODY] = follow(cells[BODY], body, BODY_MOVES.powi(days));
+        cells[RATIO] = follow(cells[RATIO], high / body, RATIO_MOVES.powi(days));
+        cells[SPREAD] = follow(cells[SPREAD], spread, RATIO_MOVES.powi(days));
+    }
+    cells[TURNED] = day;
+}
+
+fn follow(old: u64, new: f64, most: f64) -> u64 {
+    let before = f64::from_bits(old);
+    let after = if old == 0 {
+        new
+    } else {
+        new.clamp(before / most, before * most)
+    };
+    after.to_bits()
+}
+
+/// How much of the values learned the reference lets stand.
+fn scale(cells: &[u64], parts: &Parts<'_>) -> f64 {
+    if cells[BODY] == 0 {
+        return 1.0;
+    }
+    let allowed = SLACK * f64::from_bits(cells[BODY]) * f64::from_bits(cells[RATIO]);
+    let at = |level: f64, most: f64| match counted(parts, level) {
+        live if live > 0.0 => most / live,
+        _ => 1.0,
+    };
+    let highest = at(HIGHEST, allowed * f64::from_bits(cells[SPREAD]));
+    at(HIGH, allowed).min(highest).min(1.0)
+}
+
+/// The value that a share `q` stays at or below; missing without support.
+#[must_use]
+pub fn quantile(cells: &[u64], spill: &Spill, q: f64) -> f64 {
+    let parts = parts(cells, spill);
+    let fit = Fit::new(parts.top, parts.sum).filter(|fit| 1.0 - q < fit.share);
+    let live = fit.map_or_else(|| counted(&parts, q), |fit| fit.quantile(1.0 - q));
+    scale(cells, &parts) * live
+}
+
+/// The share at or above a value, with the value itself counted as one more.
+#[must_use]
+pub fn tail(cells: &[u64], spill: &Spill, value: f64) -> f64 {
+    let parts = parts(cells, spill);
+    let value = value / scale(cells, &parts);
+    let is_top = parts
+        .top
+        .last()
+        .is_some_and(|&last| value > f64::from_bits(last));
+    if is_top && let Some(fit) = Fit::new(parts.top, parts.sum) {
+        return fit.tail(value);
+    }
+    let above = if is_top || parts.top.len() as u64 == parts.sum {
+        parts
+            .top
+            .partition_point(|&word| f64::from_bits(word) >= value) as f64
+    } else {
+        above(parts.bins, value)
+    };
+    (1.0 + above) / (1.0 + parts.sum as f64)
+}
+
+fn above(bins: &[u64], value: f64) -> f64 {
+    let own = bin(value);
+    let (mut higher, mut inside) = (0, 0.0);
+    for pair in bins
+        .chunks_exact(2)
+        .rev()
+        .take_while(|pair| pair[0] >> 32 >= own)
+    {
+        let count = pair[0] & 0xFFFF_FFFF;
+        if pair[0] >> 32 == own {
+            inside = count as f64 * share(own, f64::from_bits(pair[1]), value);
+        } else {
+            higher += count;
         }
-        Question::Tail => {
-            let above: u64 = pairs
-                .filter(|pair| pair[0] >> 32 >= bin)
-                .map(|pair| pair[0] & 0xFFFF_FFFF)
-                .sum();
-            (1 + above) as f64 / (1.0 + sum)
+    }
+    higher as f64 + inside
+}
+
+/// The share of a bin that is at or above a value in it; whole numbers are taken for counts.
+fn share(bin: u64, largest: f64, value: f64) -> f64 {
+    let low = f64::from_bits(bin << 49);
+    if bin == 0 || value <= low {
+        return 1.0;
+    }
+    let (low, unit) = if is_whole(value) && is_whole(largest) {
+        (low.ceil(), 1.0)
+    } else {
+        (low, 0.0)
+    };
+    let width = largest - low + unit;
+    if width > 0.0 {
+        ((largest - value + unit) / width).clamp(0.0, 1.0)
+    } else {
+        0.0
+    }
+}
+
+fn counted(parts: &Parts<'_>, q: f64) -> f64 {
+    let wanted = (q * parts.sum as f64).ceil().max(1.0) as u64;
+    if let Some(&value) = parts.top.get(parts.sum.saturating_sub(wanted) as usize) {
+        return f64::from_bits(value);
+    }
+    let mut reached = 0;
+    for pair in parts.bins.chunks_exact(2) {
+        let count = pair[0] & 0xFFFF_FFFF;
+        if reached + count >= wanted {
+            return within(
+                pair[0] >> 32,
+                f64::from_bits(pair[1]),
+                (wanted - reached) as f64 / count as f64,
+            );
         }
+        reached += count;
+    }
+    f64::NAN
+}
+
+/// The value that a share of a bin stays at or below.
+fn within(bin: u64, largest: f64, share: f64) -> f64 {
+    let low = f64::from_bits(bin << 49);
+    let inside = if bin == 0 {
+        largest
+    } else {
+        low + (largest - low) * share
+    };
+    if is_whole(largest) {
+        inside.ceil()
+    } else {
+        inside
     }
 }

@@ -169,13 +169,16 @@ pub fn zero_is_fresh<K: Tally>() {
         assert!(if *key == 0 {
             f64::from_bits(answer).is_nan()
         } else {
-            answer == 0
+            answer == K::FRESH.to_bits()
         });
     }
     let table = table::<K>();
     let zero = vec![0; K::CELLS];
     let now = kernel.moment(1_700_000_000_000_000_000, super::Moment::default());
-    assert_eq!(kernel.answer(&zero, table.spill(), now).to_bits(), 0);
+    assert_eq!(
+        kernel.answer(&zero, table.spill(), now).to_bits(),
+        K::FRESH.to_bits()
+    );
 }
 
 pub fn other_keys<K: Tally>() {

@@ -3,7 +3,11 @@
 //! No clock, no randomness, no allocation outside the spill; a step never fails, what can fail fails in `build`.
 //! A new tally is one file here and one line in `kernels!`.
 
+pub mod always;
 pub mod baseline;
+pub mod fit;
+pub mod learned;
+pub mod novelty;
 pub mod window;
 
 use serde_json::{Map, Value};
@@ -115,6 +119,8 @@ pub trait Tally: Sized {
     const CELLS: usize;
     /// Whether its first cell is a handle into the spill.
     const SPILLS: bool = false;
+    /// The answer where nothing is kept, as of zero cells.
+    const FRESH: f64 = 0.0;
 
     /// Reads the settings.
     ///
@@ -125,8 +131,13 @@ pub trait Tally: Sized {
     fn moment(&self, time: i64, before: Moment) -> Moment;
     /// Counts a row.
     fn count(&self, cells: &mut [u64], spill: &mut Spill, now: Moment, operand: Self::Operand);
-    /// Answers as of now and changes nothing; of zero cells the answer is 0.
+    /// Answers as of now and changes nothing; of zero cells the answer is `FRESH`.
     fn answer(&self, cells: &[u64], spill: &Spill, now: Moment) -> f64;
+    /// Answers a row that has this operand; only where the answer depends on it.
+    #[inline]
+    fn answer_to(&self, cells: &[u64], spill: &Spill, now: Moment, _: Self::Operand) -> f64 {
+        self.answer(cells, spill, now)
+    }
 }
 
 /// The rows of one call, column by column, all of one length.
@@ -184,29 +195,24 @@ fn run<K: Tally>(
             }
         }
         if call.asked[at] {
-            out[at] = answer(kernel, key, &mut slots[at], &cells, table, moment);
+            let slot = known(key, &mut slots[at], table);
+            out[at] = if slot == NONE {
+                K::FRESH
+            } else {
+                let kept = &table.cells(slot)[cells.clone()];
+                kernel.answer_to(kept, table.spill(), moment, operand)
+            };
         }
     }
 }
 
 /// An entry may have been made by an earlier row of the piece, after the slots were looked up.
 #[inline]
-fn answer<K: Tally>(
-    kernel: &K,
-    key: u64,
-    slot: &mut u32,
-    cells: &std::ops::Range<usize>,
-    table: &Table,
-    now: Moment,
-) -> f64 {
+fn known(key: u64, slot: &mut u32, table: &Table) -> u32 {
     if *slot == NONE && table.has_grown() {
         *slot = table.find(key);
     }
-    if *slot == NONE {
-        0.0
-    } else {
-        kernel.answer(&table.cells(*slot)[cells.clone()], table.spill(), now)
-    }
+    *slot
 }
 
 /// What is published of a kernel.
@@ -292,6 +298,7 @@ kernels! {
     total::Total,
     distinct::Distinct,
     trw::Trw,
+    owner::Owner,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::columns::Arenas;
 use super::node::{Ask, Baseline, IdAt, Input, LogicAt, Node, NumberAt, Place, Tally};
 use super::pointwise::{Binary, Compare, Join, Unary};
 use super::spec::{Error, NodeSpec, PlanSpec, VERSION};
-use crate::kernels::baseline::{self, Question};
+use crate::kernels::learned::{self, Question};
 use crate::kernels::{Kernel, Kind, Settings, TALLIES, window};
 
 /// Nodes and operands of a plan at most: each may hold a column of 4 kB.
@@ -216,8 +216,8 @@ impl Checked {
         };
         let place = if TALLIES.iter().any(|tally| tally.name == node.op) {
             self.tally(spec, node, &operands)
-        } else if matches!(node.op.as_str(), "quantile" | "tail") {
-            self.ask(spec, node, &operands)
+        } else if let Some(question) = Question::build(&node.op, &Settings(&node.settings)) {
+            question.and_then(|question| self.ask(spec, node, &operands, question))
         } else {
             self.pointwise(node, &operands)
         };
@@ -473,16 +473,19 @@ impl Checked {
         Ok(Place::Number(out))
     }
 
-    fn ask(&mut self, spec: &PlanSpec, node: &NodeSpec, operands: &Operands<'_>) -> Checks<Place> {
-        operands.wanted(&["value", "by", "taught_by", "where"])?;
-        let (value, by) = (operands.number(0, "value")?, operands.id(1, "by")?);
+    fn ask(
+        &mut self,
+        spec: &PlanSpec,
+        node: &NodeSpec,
+        operands: &Operands<'_>,
+        question: Question,
+    ) -> Checks<Place> {
+        let state = question.state();
+        let (name, kind) = state.operand();
+        operands.wanted(&[name, "by", "taught_by", "where"])?;
+        let (value, by) = (operands.of_kind(0, name, kind)?, operands.id(1, "by")?);
         let (taught_by, counted) = (operands.id(2, "taught_by")?, operands.logic(3, "where")?);
         let settings = Settings(&node.settings);
-        let question = match settings.number("q", None) {
-            _ if node.op == "tail" => Question::Tail,
-            Ok(q) if 0.0 < q && q < 1.0 => Question::Quantile(q),
-            _ => return Err("setting `q` must be a number between 0 and 1".into()),
-        };
         let window = settings.integer("window", SECOND, window::LONGEST)?;
         if window % SECOND != 0 {
             return Err("setting `window` must be a multiple of a second, because baselines learn at whole seconds".into());
@@ -493,19 +496,20 @@ impl Checked {
             node.pending.unwrap_or(usize::MAX),
         );
         let known = self.baselines.iter().position(|known| {
-            (known.value, known.by, known.taught_by, known.counted)
-                == (value, by, taught_by, counted)
+            (known.state, known.value, known.by) == (state, value, by)
+                && (known.taught_by, known.counted) == (taught_by, counted)
                 && (known.window, known.table, known.pending) == (window, table, pending)
         });
         let baseline = match known {
             Some(known) => known,
             None => {
                 let (table, cell) =
-                    self.place_in(spec, node.table, Some(node.args[1]), baseline::CELLS, true)?;
+                    self.place_in(spec, node.table, Some(node.args[1]), state.cells(), true)?;
                 let (pending, pending_cell) = self
-                    .place_in(spec, node.pending, None, baseline::PENDING_CELLS, false)
+                    .place_in(spec, node.pending, None, learned::PENDING_CELLS, false)
                     .map_err(|what| format!("pending: {what}"))?;
                 self.baselines.push(Baseline {
+                    state,
                     value,
                     by,
                     taught_by,

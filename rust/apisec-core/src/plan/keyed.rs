@@ -2,7 +2,7 @@
 
 use super::columns::Arenas;
 use super::node::{Ask, Asked, Baseline, IdAt, Place, Tally};
-use crate::kernels::baseline::{self, Question};
+use crate::kernels::learned::PENDING_CELLS;
 use crate::kernels::{Call, Operands, PIECE, Piece};
 use crate::table::{NONE, Table};
 
@@ -171,38 +171,63 @@ impl Keyed {
             &arenas.ids[baseline.by.0],
             &arenas.ids[baseline.taught_by.0],
         );
-        let (values, counted) = (
-            &arenas.numbers[baseline.value.0],
-            &arenas.logics[baseline.counted.0],
-        );
+        let counted = &arenas.logics[baseline.counted.0];
         let line = &mut self.lines[number];
         for at in 0..length {
-            let value = values[at];
-            let known = keys[at] != 0 && by[at] != 0 && taught_by[at] != 0 && !value.is_nan();
+            let known = keys[at] != 0 && by[at] != 0 && taught_by[at] != 0;
             if !known || counted[at] <= 0 || piece.late[at] {
                 continue;
             }
+            let Some(word) = said(
+                baseline.value,
+                &arenas.numbers,
+                &arenas.ids,
+                &arenas.logics,
+                at,
+            ) else {
+                continue;
+            };
             let (row, time) = (piece.row + at as u64, piece.times[at]);
             let slot = shared.table.visit(keys[at], shared.slots[at], row, time);
             shared.slots[at] = slot;
             let (cells, _) = shared.table.parts(slot);
-            let cells = &mut cells[baseline.pending_cell..][..baseline::PENDING_CELLS];
+            let cells = &mut cells[baseline.pending_cell..][..PENDING_CELLS];
             if cells[0] == 0 {
-                cells.copy_from_slice(&[row + 1, value.to_bits(), by[at], taught_by[at], 0]);
+                cells.copy_from_slice(&[row + 1, word, by[at], taught_by[at], 0]);
                 line.open = time / baseline.window;
                 line.waiting.push((slot, row + 1));
-            } else if value > f64::from_bits(cells[1]) {
-                cells[1] = value.to_bits();
+            } else if baseline.state.is_better(word, cells[1], line.open) {
+                cells[1] = word;
             }
         }
     }
 }
 
-/// Rows of a piece ask few keys and bins, and nothing is learned inside a piece: answers are kept for a moment.
+/// What a row says to a baseline, as a word; none when it is missing.
+#[inline]
+fn said(
+    value: Place,
+    numbers: &[Vec<f64>],
+    ids: &[Vec<u64>],
+    logics: &[Vec<i8>],
+    at: usize,
+) -> Option<u64> {
+    match value {
+        Place::Number(column) => Some(numbers[column.0][at])
+            .filter(|one| !one.is_nan())
+            .map(f64::to_bits),
+        Place::Id(column) => Some(ids[column.0][at]).filter(|&one| one != 0),
+        Place::Logic(column) => Some(logics[column.0][at])
+            .filter(|&one| one != 0)
+            .map(|one| u64::from(one < 0)),
+    }
+}
+
+/// Rows of a piece ask few keys and values, and nothing is learned inside a piece: answers are kept for a moment.
 #[derive(Clone, Copy)]
 struct Kept {
     slot: u32,
-    bin: u64,
+    word: u64,
     answer: f64,
 }
 
@@ -215,47 +240,38 @@ fn answer(
     asking: &mut Asking<'_>,
 ) {
     let (before, after) = arenas.numbers.split_at_mut(node.out.0);
-    let (by, values, out) = (
-        &arenas.ids[baseline.by.0],
-        &before[baseline.value.0],
-        &mut after[0],
-    );
-    let cells = baseline.cell..baseline.cell + baseline::CELLS;
+    let (by, out) = (&arenas.ids[baseline.by.0], &mut after[0]);
+    let (state, spill) = (baseline.state, shared.table.spill());
     let mut kept = [Kept {
         slot: NONE,
-        bin: 0,
+        word: 0,
         answer: 0.0,
     }; 16];
     for (at, &asked) in asked.iter().enumerate() {
         out[at] = f64::NAN;
-        let value = if node.question == Question::Tail {
-            values[at]
-        } else {
-            0.0
-        };
-        if !asked || by[at] == 0 || value.is_nan() {
+        if !asked || by[at] == 0 {
             continue;
         }
+        let word = if node.question.needs_value() {
+            said(baseline.value, before, &arenas.ids, &arenas.logics, at)
+        } else {
+            Some(0)
+        };
+        let Some(word) = word else { continue };
         let slot = shared.slots[at];
-        if slot == NONE
-            || !baseline::is_supported(
-                &shared.table.cells(slot)[cells.clone()],
-                shared.table.spill(),
-            )
-        {
+        if slot == NONE {
             asking.learning[at] = true;
             continue;
         }
-        let bin = baseline::bin(value);
-        let place = &mut kept[(slot as usize ^ bin as usize) % 16];
-        if place.slot != slot || place.bin != bin {
-            let answer = baseline::answer(
-                &shared.table.cells(slot)[cells.clone()],
-                shared.table.spill(),
-                node.question,
-                bin,
-            );
-            *place = Kept { slot, bin, answer };
+        let cells = &shared.table.cells(slot)[baseline.cell..][..state.cells()];
+        if !state.is_supported(cells, spill) {
+            asking.learning[at] = true;
+            continue;
+        }
+        let place = &mut kept[((u64::from(slot) ^ word ^ word >> 47) % 16) as usize];
+        if place.slot != slot || place.word != word {
+            let answer = node.question.answer(cells, spill, word);
+            *place = Kept { slot, word, answer };
         }
         out[at] = place.answer;
     }

@@ -1,7 +1,8 @@
 //! Nodes after checking: operands are places in three arenas, so that no arm can be of the wrong type.
 
 use super::pointwise::{Binary, Compare, Join, Unary};
-use crate::kernels::{Kernel, Kind, baseline::Question};
+use crate::kernels::learned::{Question, State};
+use crate::kernels::{Kernel, Kind};
 
 /// A column of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,8 @@ pub struct Ask {
 /// What several questions share: one state learned from one column.
 #[derive(Debug, PartialEq)]
 pub struct Baseline {
-    pub value: NumberAt,
+    pub state: State,
+    pub value: Place,
     pub by: IdAt,
     pub taught_by: IdAt,
     pub counted: LogicAt,

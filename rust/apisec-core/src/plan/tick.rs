@@ -4,7 +4,7 @@ use super::flags::Flags;
 use super::keyed::Keyed;
 use super::node::{Baseline, Node};
 use super::run::{Plan, SECOND};
-use crate::kernels::baseline::{self, PENDING_CELLS};
+use crate::kernels::learned::{Lesson, PENDING_CELLS};
 use crate::table::NONE;
 
 impl Plan {
@@ -103,37 +103,26 @@ impl Plan {
             if cells[0] != mark {
                 continue;
             }
-            let (value, by, teacher) = (f64::from_bits(cells[1]), cells[2], cells[3]);
+            let (word, by, teacher) = (cells[1], cells[2], cells[3]);
             cells.fill(0);
             if !self.flags.holds(teacher, now) {
-                learn(
-                    &mut self.keyed,
-                    baseline,
-                    (by, value, teacher),
-                    self.row,
-                    now,
-                );
+                let lesson = Lesson {
+                    word,
+                    teacher,
+                    time: now,
+                };
+                learn(&mut self.keyed, baseline, by, lesson, self.row);
             }
         }
         self.keyed.lines[number].waiting = waiting;
     }
 }
 
-fn learn(
-    keyed: &mut Keyed,
-    baseline: &Baseline,
-    (by, value, teacher): (u64, f64, u64),
-    row: u64,
-    now: i64,
-) {
+fn learn(keyed: &mut Keyed, baseline: &Baseline, by: u64, lesson: Lesson, row: u64) {
     let table = &mut keyed.tables[baseline.table].table;
-    let slot = table.visit(by, NONE, row, now);
+    let slot = table.visit(by, NONE, row, lesson.time);
     let (cells, spill) = table.parts(slot);
-    baseline::learn(
-        &mut cells[baseline.cell..][..baseline::CELLS],
-        spill,
-        value,
-        teacher,
-    );
+    let cells = &mut cells[baseline.cell..][..baseline.state.cells()];
+    baseline.state.learn(cells, spill, lesson);
     table.charge(slot);
 }

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from apisec_otel.plan.kernel import Kernel
+from apisec_otel.plan.kernels.always import ALWAYS
 from apisec_otel.plan.kernels.count import COUNT
 from apisec_otel.plan.kernels.distinct import DISTINCT
+from apisec_otel.plan.kernels.novelty import NOVELTY
+from apisec_otel.plan.kernels.owner import OWNER
 from apisec_otel.plan.kernels.quantile import QUANTILE
 from apisec_otel.plan.kernels.tail import TAIL
 from apisec_otel.plan.kernels.total import TOTAL
 from apisec_otel.plan.kernels.trw import TRW
 
-KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in (COUNT, TOTAL, DISTINCT, TRW, QUANTILE, TAIL)}
+_ALL = (
+    *(COUNT, TOTAL, DISTINCT, TRW, QUANTILE, TAIL),
+    *(NOVELTY, ALWAYS, OWNER),
+)
+
+KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ALL}

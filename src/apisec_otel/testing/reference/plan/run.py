@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from apisec_otel.testing.reference.plan.baselines import HISTOGRAM_WORDS, PENDING_WORDS, Histogram, Pending
+from apisec_otel.testing.reference.plan.learned import PENDING_WORDS, QUESTIONS, LearnedCells, Pending
 from apisec_otel.testing.reference.plan.pointwise import NAN, POINTWISE, Value
 from apisec_otel.testing.reference.plan.table import SECOND, Table
 from apisec_otel.testing.reference.plan.tallies import TALLIES, TallyCells
@@ -16,7 +16,6 @@ from apisec_otel.testing.reference.plan.tallies import TALLIES, TallyCells
 _SEGMENT = 512
 _FLAGGED = 24 * 3600 * SECOND
 _MOST_FLAGGED = 65_536
-_BASELINES = ("quantile", "tail")
 _MISSING: dict[str, Value] = {"number": NAN, "logic": 0, "id": 0}
 
 RaisedRow = tuple[int, int, float, int, int, list[tuple[float, float]]]
@@ -70,9 +69,9 @@ class Reference:
         """For each baseline node the first node that has the same state; cells lie under that one."""
         first: dict[tuple[Any, ...], int] = {}
         return {
-            index: first.setdefault((*node["args"], node["settings"]["window"]), index)
+            index: first.setdefault((QUESTIONS[node["op"]].make, *node["args"], node["settings"]["window"]), index)
             for index, node in enumerate(self.nodes)
-            if node["op"] in _BASELINES
+            if node["op"] in QUESTIONS
         }
 
     def _count_words(self) -> None:
@@ -80,7 +79,7 @@ class Reference:
             if node["op"] in TALLIES:
                 self.tables[node["table"]].words += TALLIES[node["op"]][1]
             elif self._histograms.get(index) == index:
-                self.tables[node["table"]].words += HISTOGRAM_WORDS
+                self.tables[node["table"]].words += QUESTIONS[node["op"]].words
                 self.tables[node["pending"]].words += PENDING_WORDS
 
     def _boundary(self, time: int) -> None:
@@ -126,7 +125,7 @@ class Reference:
         for end, owner, _, pending in sorted(closed, key=lambda one: one[:3]):
             if end >= self._flagged.get(pending.teacher, 0):
                 cells = self.tables[self.nodes[owner]["table"]].visit(pending.by, end).cells
-                cells.setdefault(owner, Histogram()).learn(pending.value, pending.teacher)
+                cells.setdefault(owner, QUESTIONS[self.nodes[owner]["op"]].make()).learn(pending.value, pending.teacher, end)
 
     def _row(self, row: Mapping[str, Any], ask_all: bool) -> tuple[list[Value], bool]:
         values: list[Value] = []
@@ -168,27 +167,30 @@ class Reference:
         if where == 1 and not row.get("late") and blank.counts(operand[0] if operand else 1):
             table.visit(key, time).cells.setdefault(index, blank).count(time, operand[0] if operand else 1)
         kept: TallyCells | None = table.cells(key, index)
-        return kept.answer(time) if kept else 0.0
+        return (kept or blank).answer_to(time, operand[0] if operand else 1)
 
     def _baseline(self, index: int, node: Mapping[str, Any], values: list[Value], row: Mapping[str, Any]) -> tuple[float, bool]:
+        question = QUESTIONS[node["op"]]
         args = [values[arg] for arg in node["args"]]
         value, by, teacher, where = args[0], int(args[1]), int(args[2]), args[3]
+        window = row["time"] // node["settings"]["window"]
+        said = question.said(value)
         owner = self._histograms[index]
-        if owner == index and where == 1 and by and teacher and not math.isnan(value) and not row.get("late"):
-            self._remember(owner, value, by, teacher, int(values[self._keys[node["pending"]]]), row["time"])
-        if by == 0 or (node["op"] == "tail" and math.isnan(value)):
+        if owner == index and where == 1 and by and teacher and said is not None and not row.get("late"):
+            key = int(values[self._keys[node["pending"]]])
+            self._remember(owner, Pending(window, said, by, teacher, self._row_number), key, row["time"])
+        if by == 0 or (question.asks and said is None):
             return NAN, False
-        histogram: Histogram | None = self.tables[node["table"]].cells(by, owner)
-        if histogram is None or not histogram.supported():
+        kept: LearnedCells | None = self.tables[node["table"]].cells(by, owner)
+        if kept is None or not kept.supported():
             return NAN, True
-        return (histogram.quantile(node["settings"]["q"]) if node["op"] == "quantile" else histogram.tail(value)), False
+        return question.answer(kept, node["settings"], value), False
 
-    def _remember(self, owner: int, value: float, by: int, teacher: int, key: int, time: int) -> None:
+    def _remember(self, owner: int, new: Pending, key: int, time: int) -> None:
         node = self.nodes[owner]
-        window = time // node["settings"]["window"]
-        cells = self.tables[node["pending"]].visit(key, time).cells
-        pending = cells.setdefault(-owner - 1, Pending(window, value, by, teacher, self._row_number))
-        pending.value = max(pending.value, value)
+        pending = self.tables[node["pending"]].visit(key, time).cells.setdefault(-owner - 1, new)
+        if QUESTIONS[node["op"]].better(new.value, pending.value, pending.window):
+            pending.value = new.value
 
     def _judge(self, answers: ReferenceAnswers, index: int, position: int, values: list[Value]) -> float:
         """The score of one signal on one row; what is raised is written down and flags its entity from the next tick."""

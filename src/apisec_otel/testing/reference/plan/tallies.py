@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 _PARTS = 8
 _VALUE_SHIFT = 16
+_CONFIRMED = 1_000_000_000
 
 
 class TallyCells(Protocol):
@@ -25,12 +26,26 @@ class TallyCells(Protocol):
         """The tally as of a time."""
         ...
 
+    def answer_to(self, time: int, operand: float | int) -> float:
+        """The answer to a row with this operand; of blank cells, what an unknown key is answered."""
+        ...
+
     def spilled(self) -> int:
         """Words beyond the fixed cells."""
         ...
 
 
-class Count:
+class Plain:
+    """A tally that answers every row of a key alike and is 0 at the beginning."""
+
+    def answer(self, time: int) -> float:
+        raise NotImplementedError
+
+    def answer_to(self, time: int, operand: float | int) -> float:
+        return self.answer(time)
+
+
+class Count(Plain):
     """How many, by the eighths of a sliding time."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -62,7 +77,7 @@ class Total(Count):
         return not math.isnan(operand)
 
 
-class Distinct:
+class Distinct(Plain):
     """How many different: each value with the eighth in which it was last seen."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -87,7 +102,7 @@ class Distinct:
         return len(self.seen)
 
 
-class Trw:
+class Trw(Plain):
     """Log-odds that fade."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
@@ -110,10 +125,36 @@ class Trw:
         return 0
 
 
+class Owner:
+    """Who counted first, and whether the same came back a second later or more."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.owner, self.first, self.confirmed = 0, 0, False
+
+    def counts(self, operand: float | int) -> bool:
+        return operand != 0
+
+    def count(self, time: int, operand: float | int) -> None:
+        if self.owner == 0:
+            self.owner, self.first = int(operand), time
+        elif operand == self.owner:
+            self.confirmed = self.confirmed or time - self.first >= _CONFIRMED
+
+    def answer(self, time: int) -> float:
+        return math.nan
+
+    def answer_to(self, time: int, operand: float | int) -> float:
+        return float(operand != self.owner) if self.confirmed and operand else math.nan
+
+    def spilled(self) -> int:
+        return 0
+
+
 TALLIES: dict[str, tuple[Callable[[Mapping[str, Any]], TallyCells], int]] = {
     "count": (Count, 5),
     "total": (Total, 9),
     "distinct": (Distinct, 2),
     "trw": (Trw, 2),
+    "owner": (Owner, 2),
 }
 """Each tally with its fixed words a key."""
