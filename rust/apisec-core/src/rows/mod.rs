@@ -6,6 +6,7 @@
 pub mod address;
 pub mod columns;
 pub mod endpoints;
+pub mod learned;
 pub mod memo;
 pub mod query;
 pub mod requests;
@@ -13,3 +14,4 @@ pub mod retries;
 pub mod sessions;
 pub mod stream;
 pub mod template;
+pub mod tree;
