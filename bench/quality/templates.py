@@ -21,7 +21,7 @@ SETS = ("mixed", "nested", "slugs", "usernames")
 SIZES = (500, 2_000, 10_000, 40_000)
 BATCH = 500
 
-SYLLABLES = "ba ce di fo gu ha je ki lo mu na pe ri so tu va we xi yo zu".split()
+SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va", "we", "xi", "yo", "zu"]
 
 
 @dataclass(frozen=True)

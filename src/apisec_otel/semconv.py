@@ -155,11 +155,25 @@ COLUMNS: Final[dict[str, tuple[Source, ...]]] = {
         *_spans("http.response.status_code", "http.status_code", read="number"),
     ),
     "request_size": (
-        *_spans("http.request.body.size", "http.request_content_length", "http.request.size", "request_size", read="number"),
+        *_spans(
+            "http.request.body.size",
+            "http.request_content_length_uncompressed",
+            "http.request_content_length",
+            "http.request.size",
+            "request_size",
+            read="number",
+        ),
         *_header("content-length", read="number"),
     ),
     "response_size": (
-        *_spans("http.response.body.size", "http.response_content_length", "http.response.size", "response_size", read="number"),
+        *_spans(
+            "http.response.body.size",
+            "http.response_content_length_uncompressed",
+            "http.response_content_length",
+            "http.response.size",
+            "response_size",
+            read="number",
+        ),
         *_spans(*header_keys("content-length", ["http.response.header."]), read="number"),
     ),
 }
