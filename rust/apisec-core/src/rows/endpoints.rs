@@ -1,7 +1,7 @@
 //! Which endpoint a request hit: service, method and route template, in one spelling for all stacks.
 
-use super::query;
 use super::learned::{Asked, Learned, Limits, Merged, TICK};
+use super::query;
 use super::template::{self, Template};
 use crate::codec::{Member, Record, SpanBatch};
 use crate::hash::{self, Hasher, IdMap};
@@ -81,7 +81,9 @@ impl Spelling {
 
     fn is_login(&self, route: &str) -> bool {
         let last = route.rsplit('/').next().unwrap_or(route);
-        self.login.iter().any(|login| login.eq_ignore_ascii_case(last))
+        self.login
+            .iter()
+            .any(|login| login.eq_ignore_ascii_case(last))
     }
 
     fn is_probe(&self, route: &str) -> bool {
@@ -131,8 +133,15 @@ impl Endpoints {
             .filter_map(|fixed| Some((fixed.service.clone(), template::normalise(&fixed.path)?)))
             .map(|(service, template)| (service, Arc::new(spelling.route(template))))
             .collect();
-        let literal = settings.literals.iter().map(|word| word.as_str().into()).collect();
-        let limits = Limits { templates: settings.max_templates, bytes: settings.template_bytes };
+        let literal = settings
+            .literals
+            .iter()
+            .map(|word| word.as_str().into())
+            .collect();
+        let limits = Limits {
+            templates: settings.max_templates,
+            bytes: settings.template_bytes,
+        };
         let learned = Learned::new(literal, limits, hasher.clone());
         Self {
             methods: settings
@@ -263,8 +272,15 @@ impl Endpoints {
         }
         let path = &*String::from_utf8_lossy(path);
         let teaches = r.succeeded == 1 && r.late != 1;
-        let asked = Asked { service: r.service, method: method.0, path, teaches, now: r.stream };
-        self.learned.find(asked, |template| self.spelling.route(template))
+        let asked = Asked {
+            service: r.service,
+            method: method.0,
+            path,
+            teaches,
+            now: r.stream,
+        };
+        self.learned
+            .find(asked, |template| self.spelling.route(template))
     }
 
     /// What was learned takes effect when stream time passes a tick, before the row that does so.
@@ -287,7 +303,9 @@ impl Endpoints {
             let of_method = hash::mix(merged.service, *method);
             let old = hash::mix(of_method, merged.old.key);
             let new = hash::mix(of_method, merged.new.key);
-            let Some(name) = self.names.get(&old) else { continue };
+            let Some(name) = self.names.get(&old) else {
+                continue;
+            };
             let stem = name.strip_suffix(merged.old.text()).unwrap_or(name);
             let name = format!("{stem}{}", merged.new.text());
             self.names.entry(new).or_insert(name);
@@ -333,7 +351,10 @@ impl Endpoints {
             Some(route) => (post && route.login, route.probe),
             None => {
                 let path = String::from_utf8_lossy(path);
-                (post && self.spelling.is_login(&path), self.spelling.is_probe(&path))
+                (
+                    post && self.spelling.is_login(&path),
+                    self.spelling.is_probe(&path),
+                )
             }
         };
         let failed = || {

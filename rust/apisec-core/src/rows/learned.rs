@@ -92,7 +92,11 @@ impl Learned {
     }
 
     /// The template of a path, new ones only from what teaches; `make` completes it.
-    pub fn find(&mut self, asked: Asked<'_>, make: impl Fn(Template) -> Route) -> Option<Arc<Route>> {
+    pub fn find(
+        &mut self,
+        asked: Asked<'_>,
+        make: impl Fn(Template) -> Route,
+    ) -> Option<Arc<Route>> {
         if !asked.teaches && !self.services.contains_key(&asked.service) {
             return None;
         }
@@ -117,7 +121,11 @@ impl Learned {
         let bytes = KNOWN + text.len() + service.tree.add(&resolved);
         let route = Arc::new(make(template::of_segments(&resolved)));
         let last = asked.now;
-        let known = Known { route: route.clone(), methods: method, last };
+        let known = Known {
+            route: route.clone(),
+            methods: method,
+            last,
+        };
         service.known.insert(key, known);
         service.grown = true;
         service.bytes += bytes;
@@ -151,7 +159,10 @@ impl Learned {
     fn fit(&mut self, ids: Vec<u64>) {
         loop {
             self.bytes = self.services.values().map(|service| service.bytes).sum();
-            let largest = ids.iter().filter_map(|id| Some((self.services.get(id)?.bytes, *id))).max();
+            let largest = ids
+                .iter()
+                .filter_map(|id| Some((self.services.get(id)?.bytes, *id)))
+                .max();
             let Some((_, id)) = largest.filter(|_| self.bytes >= self.limits.bytes) else {
                 return;
             };
@@ -168,7 +179,10 @@ impl Learned {
 
     /// Templates of all services.
     pub fn len(&self) -> usize {
-        self.services.values().map(|service| service.known.len()).sum()
+        self.services
+            .values()
+            .map(|service| service.known.len())
+            .sum()
     }
 
     /// Whether nothing is learned.
@@ -195,7 +209,9 @@ impl Service {
         let mut all: Vec<(u64, Known)> = std::mem::take(&mut self.known).into_iter().collect();
         all.sort_unstable_by_key(|(key, _)| *key);
         for (old_key, was) in all {
-            let resolved = self.tree.resolve(template::segments(was.route.text()), literal);
+            let resolved = self
+                .tree
+                .resolve(template::segments(was.route.text()), literal);
             let Some(resolved) = resolved else { continue };
             let key = hasher.text(template::joined(&resolved).as_bytes());
             let now = self.known.entry(key).or_insert_with(|| Known {
@@ -210,14 +226,23 @@ impl Service {
             now.methods |= was.methods;
             now.last = now.last.max(was.last);
             if key != old_key {
-                merged.push(Merged { service: id, methods: was.methods, old: was.route, new: now.route.clone() });
+                merged.push(Merged {
+                    service: id,
+                    methods: was.methods,
+                    old: was.route,
+                    new: now.route.clone(),
+                });
             }
         }
     }
 
     /// Forgets the quarter that succeeded longest ago; how many.
     fn forget(&mut self) -> u64 {
-        let mut all: Vec<(i64, u64)> = self.known.iter().map(|(key, known)| (known.last, *key)).collect();
+        let mut all: Vec<(i64, u64)> = self
+            .known
+            .iter()
+            .map(|(key, known)| (known.last, *key))
+            .collect();
         all.sort_unstable();
         all.truncate(all.len().div_ceil(4));
         for (_, key) in &all {
@@ -230,7 +255,10 @@ impl Service {
     }
 
     fn measure(&self) -> usize {
-        let texts = self.known.values().map(|known| KNOWN + known.route.text().len());
+        let texts = self
+            .known
+            .values()
+            .map(|known| KNOWN + known.route.text().len());
         self.tree.bytes() + texts.sum::<usize>()
     }
 }

@@ -154,7 +154,12 @@ pub fn joined(segments: &[&str]) -> String {
 
 /// The template that segments make, variables in their places.
 pub fn of_segments(segments: &[&str]) -> Template {
-    build(segments.iter().map(|segment| (*segment).to_owned()).collect())
+    build(
+        segments
+            .iter()
+            .map(|segment| (*segment).to_owned())
+            .collect(),
+    )
 }
 
 /// Whether a path is of a template in our spelling: `{name}` takes one segment, a last `{*}` the rest.
@@ -222,8 +227,10 @@ fn is_prefixed(segment: &str) -> bool {
     let Some((prefix, rest)) = segment.split_once('_') else {
         return false;
     };
-    let prefix_is = (2..=5).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_lowercase());
-    let mixed = !rest.bytes().all(|b| b.is_ascii_lowercase()) && !rest.bytes().all(|b| b.is_ascii_uppercase());
+    let prefix_is =
+        (2..=5).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_lowercase());
+    let mixed = !rest.bytes().all(|b| b.is_ascii_lowercase())
+        && !rest.bytes().all(|b| b.is_ascii_uppercase());
     prefix_is && rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_alphanumeric()) && mixed
 }
 

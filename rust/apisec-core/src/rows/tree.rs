@@ -77,12 +77,20 @@ impl Tree {
         match resolved.split_first() {
             None => self.ends = false,
             Some((&VARIABLE, rest)) => {
-                if self.variable.as_mut().is_some_and(|below| below.remove(rest)) {
+                if self
+                    .variable
+                    .as_mut()
+                    .is_some_and(|below| below.remove(rest))
+                {
                     self.variable = None;
                 }
             }
             Some((first, rest)) => {
-                if self.words.get_mut(*first).is_some_and(|below| below.remove(rest)) {
+                if self
+                    .words
+                    .get_mut(*first)
+                    .is_some_and(|below| below.remove(rest))
+                {
                     self.words.remove(*first);
                 }
             }
@@ -113,7 +121,11 @@ impl Tree {
 
     fn is_ripe(&self, literal: &Words, least: usize) -> bool {
         let (mut all, mut rare) = (0, 0);
-        for (_, below) in self.words.iter().filter(|(word, _)| !literal.contains(*word)) {
+        for (_, below) in self
+            .words
+            .iter()
+            .filter(|(word, _)| !literal.contains(*word))
+        {
             all += 1;
             rare += usize::from(self.is_rare(below.hits));
         }
@@ -152,7 +164,10 @@ impl Tree {
 
     /// Bytes held, all levels below counted.
     pub fn bytes(&self) -> usize {
-        let words = self.words.iter().map(|(word, below)| word.len() + below.bytes());
+        let words = self
+            .words
+            .iter()
+            .map(|(word, below)| word.len() + below.bytes());
         let variable = self.variable.as_ref().map_or(0, |below| below.bytes());
         NODE + words.sum::<usize>() + variable
     }
