@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +17,11 @@ from apisec_otel import _native, semconv
 from apisec_otel.processors.endpoints import Endpoints
 from apisec_otel.processors.requests import Requests
 from apisec_otel.spans.columns import records
+from bench.pages import ROOT
 
 START = 1_767_225_600 * 10**9
+DATA = ROOT / "tests" / "data"
+RECORDED = ("vampi_default", "dvrestaurant_default")
 SETS = ("mixed", "nested", "slugs", "usernames")
 SIZES = (500, 2_000, 10_000, 40_000)
 BATCH = 500
@@ -124,10 +129,29 @@ def accuracy(asked: Sequence[Asked]) -> tuple[float, float]:
     return right / len(asked), len(asked) / learner.seconds
 
 
+def recorded(name: str) -> tuple[int, float]:
+    """Successes of a recorded application that have a route, and the share whose template is found when routes are taken away."""
+    with gzip.open(DATA / f"{name}.otlp.jsonl.gz") as file:
+        lines = file.read().splitlines()
+    truth, blind, keys, wanted = Learner(), Learner(), [], []
+    for line in lines:
+        rows = records(truth.batch(_native.transcode(line)))
+        given = (rows["succeeded"] == 1) & (rows["route"] != 0)
+        wanted += [re.sub(r"{[^}]*}", "{id}", truth.template(int(key))) for key in rows["endpoint"][given]]
+        less = line.replace(b'"key":"http.route"', b'"key":"taken.away"')
+        keys += [int(key) for key in records(blind.batch(_native.transcode(less)))["endpoint"][given]]
+    right = sum(blind.template(key) == template for key, template in zip(keys, wanted, strict=True))
+    return len(wanted), right / len(wanted)
+
+
 def measure() -> list[str]:
-    """The table."""
+    """Both tables."""
     lines = ["| routes | " + " | ".join(f"{size:,} paths" for size in SIZES) + " | paths/s |", "| --- |" + " ---: |" * (len(SIZES) + 1)]
     for name in SETS:
         found = [accuracy(generated(name, size)) for size in SIZES]
         lines.append(f"| {name} | " + " | ".join(f"{right:.1%}" for right, _ in found) + f" | {found[-1][1]:,.0f} |")
+    lines += ["", "| recorded | requests | right |", "| --- | ---: | ---: |"]
+    for name in RECORDED:
+        count, right = recorded(name)
+        lines.append(f"| {name.partition('_')[0]} | {count} | {right:.1%} |")
     return lines

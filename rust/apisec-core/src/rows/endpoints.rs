@@ -254,7 +254,7 @@ impl Endpoints {
 
     /// The configured template that the path matches.
     fn fixed(&self, r: &Record, member: &Member, path: &[u8]) -> Option<Arc<Route>> {
-        if self.fixed.is_empty() || member.text(r.rpc_text).len() > 0 {
+        if self.fixed.is_empty() || !member.text(r.rpc_text).is_empty() {
             return None;
         }
         let (service, path) = (member.text(r.service_text), String::from_utf8_lossy(path));

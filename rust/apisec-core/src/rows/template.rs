@@ -213,7 +213,7 @@ fn is_ulid(bytes: &[u8]) -> bool {
 
 /// Ten or more of base64's alphabet with both cases and a digit.
 fn is_mixed(bytes: &[u8]) -> bool {
-    let has = |wanted: fn(&u8) -> bool| bytes.iter().any(|b| wanted(b));
+    let has = |wanted: fn(&u8) -> bool| bytes.iter().any(wanted);
     let known = |b: &u8| b.is_ascii_alphanumeric() || b"-_=+".contains(b);
     bytes.len() >= 10
         && bytes.iter().all(known)
