@@ -82,6 +82,8 @@ ANALYSING: tuple[Fixed | Setting, ...] = (
     Setting("Memory of requests seen, for retries", "processors", "requests", "repeats", "oldest out"),
     Setting("Memory of sessions", "processors", "sessions", "max_bytes", "least useful out"),
     Setting("Endpoints told apart", "processors", "endpoints", "max_endpoints", "`(unmatched)`"),
+    Setting("Templates learned of a service", "processors", "endpoints", "max_templates", "longest unused out"),
+    Setting("Memory of learned templates", "processors", "endpoints", "template_memory", "longest unused out"),
     Setting("Memory of all detectors", "processors", "detect", "max_bytes", "least useful out"),
     Setting("Pairs of entity and endpoint with a risk", "processors", "decide", "entities", "longest quiet out"),
     Setting("Findings remembered as shown", "processors", "decide", "repeats", "oldest out"),

@@ -40,6 +40,8 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_silences": ("counter", "Times that a busy service told nothing for a batch interval: see `apisec-otel coverage`."),
     "apisec_endpoints": ("gauge", "Endpoints known."),
     "apisec_endpoints_overflow": ("counter", "Requests for whose endpoint there was no room (`endpoints::max_endpoints`)."),
+    "apisec_endpoints_merged": ("counter", "Endpoints that became part of a learned template; their names still resolve."),
+    "apisec_templates_evicted": ("counter", "Learned templates that left for want of room (`endpoints::max_templates`)."),
     "apisec_sessions_entries": ("gauge", "Sessions open."),
     "apisec_sessions_bytes": ("gauge", "Their memory, of `sessions::max_bytes`."),
     "apisec_sessions_evicted": ("counter", "Sessions forgotten for want of room."),

@@ -16,7 +16,11 @@ from typing import Final
 SERVER: Final = 2
 """`Span.kind` of a call received."""
 
-MISSING: Final = ("", "-", "REDACTED", "Redacted", "redacted", "[REDACTED]", "[Filtered]", "[FILTERED]", "REDACTED:REDACTED", "_OTHER")
+MISSING: Final = (
+    *("", "-", "_OTHER", "REDACTED", "Redacted", "redacted", "REDACTED:REDACTED"),
+    *(f"[{word}]" for word in ("REDACTED", "Redacted", "redacted", "FILTERED", "Filtered", "filtered")),
+    *(f"<{word}>" for word in ("REDACTED", "Redacted", "redacted")),
+)
 """Values that say nothing: what redaction leaves, proxies' dash, and `_OTHER` (a method that nobody knows).
 
 As keys they would put all users into one session. A value of asterisks only is missing as well."""
@@ -26,6 +30,12 @@ SCOPE_ROUTE_NAMES: Final = ("go.opentelemetry.io/contrib/instrumentation/net/htt
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 """Methods that name an endpoint; any other is `_OTHER`, for a caller can make up as many as he likes."""
+
+LITERAL_SEGMENTS: Final = (
+    *("me", "self", "current", "search", "login", "logout", "new", "count", "export", "batch", "health"),
+    *("api", "rest", "graphql", "admin", "internal", "public"),
+)
+"""Path segments that are no object, however many words stand beside them: never a variable of a learned template."""
 
 HEADER_PREFIXES: Final = (
     "http.request.header.",
@@ -145,11 +155,25 @@ COLUMNS: Final[dict[str, tuple[Source, ...]]] = {
         *_spans("http.response.status_code", "http.status_code", read="number"),
     ),
     "request_size": (
-        *_spans("http.request.body.size", "http.request_content_length", "http.request.size", "request_size", read="number"),
+        *_spans(
+            "http.request.body.size",
+            "http.request_content_length_uncompressed",
+            "http.request_content_length",
+            "http.request.size",
+            "request_size",
+            read="number",
+        ),
         *_header("content-length", read="number"),
     ),
     "response_size": (
-        *_spans("http.response.body.size", "http.response_content_length", "http.response.size", "response_size", read="number"),
+        *_spans(
+            "http.response.body.size",
+            "http.response_content_length_uncompressed",
+            "http.response_content_length",
+            "http.response.size",
+            "response_size",
+            read="number",
+        ),
         *_spans(*header_keys("content-length", ["http.response.header."]), read="number"),
     ),
 }

@@ -92,8 +92,22 @@ impl Endpoints {
         lock(&self.0).name(endpoint).map(str::to_owned)
     }
 
+    fn current(&self, endpoint: u64) -> u64 {
+        lock(&self.0).current(endpoint)
+    }
+
     fn overflow(&self) -> u64 {
         lock(&self.0).overflow
+    }
+
+    /// merged, evicted and bytes of learned templates.
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let endpoints = lock(&self.0);
+        let counts = PyDict::new(py);
+        counts.set_item("merged", endpoints.merged)?;
+        counts.set_item("evicted", endpoints.evicted())?;
+        counts.set_item("bytes", endpoints.bytes())?;
+        Ok(counts)
     }
 
     fn __len__(&self) -> usize {

@@ -4,9 +4,24 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from apisec_otel import semconv
-from apisec_otel.component import Host, Processor, for_native
+from apisec_otel.component import Host, Processor, Size, for_native
 from apisec_otel.processors.native import native_step
 from apisec_otel.spans.batch import SpanBatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedRoute:
+    """A template that wins over what instrumentation says and what is learned."""
+
+    path: str
+    """The template, as in `/users/{name}/profile`; a last `{*}` takes the rest of a path."""
+    service: str = ""
+    """`service.name` of the service; all services when left out."""
+
+    def __post_init__(self) -> None:
+        """Refuses a template that matches nothing or everything."""
+        if not self.path.startswith("/") or self.path.strip("/") in ("{*}", "*", "**"):
+            raise ValueError(f"routes: {self.path!r} is no template; write /users/{{name}}/profile")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +45,43 @@ class Endpoints:
     """Routes of health checks, which pass unjudged."""
     max_endpoints: int = 20_000
     """Most endpoints told apart; what comes later is `(unmatched)`."""
+    routes: tuple[FixedRoute, ...] = ()
+    """Templates that always win, the first that matches a path."""
+    literals: tuple[str, ...] = ()
+    """More path segments that are never variables; `me`, `search`, `login` and the like never are."""
+    max_templates: int = 5_000
+    """Most templates learned of one service where no route is given; the quarter that succeeded longest ago makes room."""
+    template_memory: Size = 16 << 20
+    """Most memory for all that is learned; the largest service makes room first."""
 
     def __post_init__(self) -> None:
         """Refuses a number that no endpoint fits in."""
         if self.max_endpoints < 1:
             raise ValueError("max_endpoints must be greater than 0")
+        if self.max_templates < 1:
+            raise ValueError("max_templates must be greater than 0")
+
+    def table_bytes(self) -> int:
+        """Cap of the memory of learned templates."""
+        return self.template_memory
+
+    def for_native(self) -> dict[str, object]:
+        """What the native step takes."""
+        return {
+            "methods": list(semconv.METHODS),
+            "login_routes": list(self.login_routes),
+            "login_failed_status": list(self.login_failed_status),
+            "health_routes": list(self.health_routes),
+            "max_endpoints": self.max_endpoints,
+            "max_templates": self.max_templates,
+            "template_bytes": self.template_memory,
+            "literals": [*semconv.LITERAL_SEGMENTS, *self.literals],
+            "routes": [for_native(route) for route in self.routes],
+        }
 
     def build(self, host: Host) -> Processor:
         """The running step."""
-        return Naming(native_step("Endpoints", {"methods": list(semconv.METHODS), **for_native(self)}, host), host)
+        return Naming(native_step("Endpoints", self.for_native(), host), host)
 
 
 class Naming:
@@ -49,6 +92,8 @@ class Naming:
         host.endpoint_names.follow(step.name)
         host.telemetry.observe("apisec_endpoints", lambda: float(len(step)))
         host.telemetry.observe("apisec_endpoints_overflow", lambda: float(step.overflow()), kind="counter")
+        host.telemetry.observe("apisec_endpoints_merged", lambda: float(step.counts()["merged"]), kind="counter")
+        host.telemetry.observe("apisec_templates_evicted", lambda: float(step.counts()["evicted"]), kind="counter")
 
     def process(self, batch: SpanBatch) -> None:
         """Fills route, endpoint, object_id, login, login_failed and probe."""

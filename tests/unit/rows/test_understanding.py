@@ -15,7 +15,6 @@ import pytest
 from tests.otlp import SECOND, START, request, span
 
 from apisec_otel import _native, semconv
-from apisec_otel.component import for_native
 from apisec_otel.processors.endpoints import Endpoints
 from apisec_otel.processors.requests import Requests
 from apisec_otel.processors.sessions import Sessions
@@ -35,7 +34,7 @@ class Understanding:
         self.asked = 0
         self.words = _native.Vocabulary(semconv.vocabulary_json(settings), bytes(range(16)))
         self.requests = _native.Requests(json.dumps(requests.for_native()), self.words)
-        self.endpoints = _native.Endpoints(json.dumps({"methods": list(semconv.METHODS), **for_native(endpoints)}), self.words)
+        self.endpoints = _native.Endpoints(json.dumps(endpoints.for_native()), self.words)
         self.sessions = _native.Sessions(json.dumps(sessions.for_native()), self.words)
 
     def batch(self, *requests: bytes) -> Any:

@@ -1,10 +1,12 @@
 //! Which endpoint a request hit: service, method and route template, in one spelling for all stacks.
 
+use super::learned::{Asked, Learned, Limits, Merged, TICK};
 use super::query;
 use super::template::{self, Template};
 use crate::codec::{Member, Record, SpanBatch};
-use crate::hash::{self, Hasher, IdMap, IdSet};
+use crate::hash::{self, Hasher, IdMap};
 use serde::Deserialize;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 const UNMATCHED: &str = "(unmatched)";
@@ -23,15 +25,70 @@ pub struct Settings {
     pub health_routes: Vec<String>,
     /// At most this many endpoints, and as many spellings of routes.
     pub max_endpoints: usize,
+    /// At most this many templates are learned of one service.
+    pub max_templates: usize,
+    /// Most memory of all that is learned, in bytes.
+    pub template_bytes: usize,
+    /// Words that are never variables.
+    pub literals: Vec<String>,
+    /// Templates that win over all others.
+    pub routes: Vec<Fixed>,
+}
+
+/// A template that configuration gives.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fixed {
+    /// The service's name; empty for all.
+    pub service: String,
+    /// `/users/{name}/profile`.
+    pub path: String,
 }
 
 /// A template with what follows from it alone.
 #[derive(Debug)]
-struct Route {
+pub struct Route {
     template: Template,
     key: u64,
     login: bool,
     probe: bool,
+}
+
+impl Route {
+    /// The template's text.
+    pub fn text(&self) -> &str {
+        &self.template.text
+    }
+}
+
+/// Which routes are logins and health checks; makes routes of templates.
+#[derive(Debug)]
+struct Spelling {
+    login: Vec<String>,
+    health: Vec<String>,
+    hasher: Hasher,
+}
+
+impl Spelling {
+    fn route(&self, template: Template) -> Route {
+        Route {
+            key: self.hasher.text(template.text.as_bytes()),
+            login: self.is_login(&template.text),
+            probe: self.is_probe(&template.text),
+            template,
+        }
+    }
+
+    fn is_login(&self, route: &str) -> bool {
+        let last = route.rsplit('/').next().unwrap_or(route);
+        self.login
+            .iter()
+            .any(|login| login.eq_ignore_ascii_case(last))
+    }
+
+    fn is_probe(&self, route: &str) -> bool {
+        self.health.iter().any(|health| health == route)
+    }
 }
 
 /// A method that names endpoints, by its place in the settings; the last one stands for all others.
@@ -46,8 +103,17 @@ pub struct Endpoints {
     methods: Vec<u64>,
     unmatched: u64,
     spelled: IdMap<u64, Option<Arc<Route>>>,
-    learned: IdSet,
+    spelling: Spelling,
+    fixed: Vec<(String, Arc<Route>)>,
+    learned: Learned,
+    tick: i64,
     names: IdMap<u64, String>,
+    /// Endpoints that are part of another by now; their names stay.
+    aliases: IdMap<u64, u64>,
+    /// The same in the order in which they were merged: the oldest leave first.
+    history: VecDeque<u64>,
+    /// Endpoints merged since the start: the version of their history.
+    pub merged: u64,
     /// Requests for which there was no room.
     pub overflow: u64,
 }
@@ -56,6 +122,27 @@ impl Endpoints {
     /// State with nothing learned.
     pub fn new(mut settings: Settings, hasher: Hasher) -> Self {
         settings.methods.push("_OTHER".to_owned());
+        let spelling = Spelling {
+            login: settings.login_routes.clone(),
+            health: settings.health_routes.clone(),
+            hasher: hasher.clone(),
+        };
+        let fixed = settings
+            .routes
+            .iter()
+            .filter_map(|fixed| Some((fixed.service.clone(), template::normalise(&fixed.path)?)))
+            .map(|(service, template)| (service, Arc::new(spelling.route(template))))
+            .collect();
+        let literal = settings
+            .literals
+            .iter()
+            .map(|word| word.as_str().into())
+            .collect();
+        let limits = Limits {
+            templates: settings.max_templates,
+            bytes: settings.template_bytes,
+        };
+        let learned = Learned::new(literal, limits, hasher.clone());
         Self {
             methods: settings
                 .methods
@@ -66,8 +153,14 @@ impl Endpoints {
             settings,
             hasher,
             spelled: IdMap::default(),
-            learned: IdSet::default(),
+            learned,
+            spelling,
+            fixed,
+            tick: 0,
             names: IdMap::default(),
+            aliases: IdMap::default(),
+            history: VecDeque::new(),
+            merged: 0,
             overflow: 0,
         }
     }
@@ -88,9 +181,9 @@ impl Endpoints {
         self.names.get(&endpoint).map(String::as_str)
     }
 
-    /// Number of endpoints known.
+    /// Number of endpoints known, those that were merged not counted.
     pub fn len(&self) -> usize {
-        self.names.len()
+        self.names.len() - self.aliases.len()
     }
 
     /// Whether none is known.
@@ -101,9 +194,11 @@ impl Endpoints {
     fn row(&mut self, r: &mut Record, member: &Member) {
         let path = member.text(r.path_text);
         let method = self.method(member.text(r.method_text));
+        self.settle(r.stream);
         let found = self
-            .given(r, member)
-            .or_else(|| self.typed(r, method, path));
+            .fixed(r, member, path)
+            .or_else(|| self.given(r, member))
+            .or_else(|| self.inferred(r, method, path));
         self.flags(r, method, path, found.as_deref());
         self.object(r, member, path, found.as_deref());
         r.route = found.as_deref().map_or(0, |route| route.key);
@@ -150,48 +245,104 @@ impl Endpoints {
         } else {
             template::normalise(&rpc_route(&text, &String::from_utf8_lossy(rpc)))
         };
-        let route = template.map(|template| Arc::new(self.known(template)));
+        let route = template.map(|template| Arc::new(self.spelling.route(template)));
         if self.spelled.len() < self.settings.max_endpoints {
             self.spelled.insert(key, route.clone());
         }
         route
     }
 
-    fn known(&self, template: Template) -> Route {
-        Route {
-            key: self.hasher.text(template.text.as_bytes()),
-            login: self.is_login(&template.text),
-            probe: self.is_probe(&template.text),
-            template,
+    /// The configured template that the path matches.
+    fn fixed(&self, r: &Record, member: &Member, path: &[u8]) -> Option<Arc<Route>> {
+        if self.fixed.is_empty() || !member.text(r.rpc_text).is_empty() {
+            return None;
         }
-    }
-
-    fn is_login(&self, route: &str) -> bool {
-        let last = route.rsplit('/').next().unwrap_or(route);
-        self.settings
-            .login_routes
+        let (service, path) = (member.text(r.service_text), String::from_utf8_lossy(path));
+        self.fixed
             .iter()
-            .any(|login| login.eq_ignore_ascii_case(last))
+            .filter(|(of, _)| of.is_empty() || of.as_bytes() == service)
+            .find(|(_, route)| template::matches(route.text(), &path))
+            .map(|(_, route)| route.clone())
     }
 
-    fn is_probe(&self, route: &str) -> bool {
-        self.settings
-            .health_routes
-            .iter()
-            .any(|health| health == route)
-    }
-
-    /// The template by the look of the path: only a success makes a new one.
-    fn typed(&mut self, r: &Record, method: Method, path: &[u8]) -> Option<Arc<Route>> {
+    /// The template learned from paths that succeeded.
+    fn inferred(&mut self, r: &Record, method: Method, path: &[u8]) -> Option<Arc<Route>> {
         if path.is_empty() {
             return None;
         }
-        let route = self.known(template::typed(&String::from_utf8_lossy(path)));
-        let key = hash::mix(hash::mix(r.service, self.methods[method.0]), route.key);
-        let room = self.learned.len() < self.settings.max_endpoints;
-        let known =
-            self.learned.contains(&key) || (r.succeeded == 1 && room && self.learned.insert(key));
-        known.then(|| Arc::new(route))
+        let path = &*String::from_utf8_lossy(path);
+        let teaches = r.succeeded == 1 && r.late != 1;
+        let asked = Asked {
+            service: r.service,
+            method: method.0,
+            path,
+            teaches,
+            now: r.stream,
+        };
+        self.learned
+            .find(asked, |template| self.spelling.route(template))
+    }
+
+    /// What was learned takes effect when stream time passes a tick, before the row that does so.
+    fn settle(&mut self, stream: i64) {
+        let tick = stream.div_euclid(TICK);
+        if tick == self.tick {
+            return;
+        }
+        self.tick = tick;
+        for merged in self.learned.tick(|template| self.spelling.route(template)) {
+            self.alias(&merged);
+        }
+    }
+
+    fn alias(&mut self, merged: &Merged) {
+        for (number, method) in self.methods.iter().enumerate() {
+            if merged.methods >> (number & 31) & 1 == 0 {
+                continue;
+            }
+            let of_method = hash::mix(merged.service, *method);
+            let old = hash::mix(of_method, merged.old.key);
+            let new = hash::mix(of_method, merged.new.key);
+            let Some(name) = self.names.get(&old) else {
+                continue;
+            };
+            let stem = name.strip_suffix(merged.old.text()).unwrap_or(name);
+            let name = format!("{stem}{}", merged.new.text());
+            self.names.entry(new).or_insert(name);
+            if self.aliases.insert(old, new).is_none() {
+                self.history.push_back(old);
+            }
+            self.merged += 1;
+        }
+        while self.history.len() > self.settings.max_endpoints {
+            if let Some(oldest) = self.history.pop_front() {
+                self.aliases.remove(&oldest);
+                self.names.remove(&oldest);
+            }
+        }
+    }
+
+    /// The endpoint that this one is by now: itself unless it was merged.
+    pub fn current(&self, endpoint: u64) -> u64 {
+        let mut at = endpoint;
+        // A chain is as long as the levels of a path at most.
+        for _ in 0..64 {
+            match self.aliases.get(&at) {
+                Some(next) if *next != at => at = *next,
+                _ => break,
+            }
+        }
+        at
+    }
+
+    /// Bytes held by learned templates.
+    pub fn bytes(&self) -> usize {
+        self.learned.bytes()
+    }
+
+    /// Learned templates that left for want of room.
+    pub fn evicted(&self) -> u64 {
+        self.learned.evicted
     }
 
     fn flags(&self, r: &mut Record, method: Method, path: &[u8], found: Option<&Route>) {
@@ -200,7 +351,10 @@ impl Endpoints {
             Some(route) => (post && route.login, route.probe),
             None => {
                 let path = String::from_utf8_lossy(path);
-                (post && self.is_login(&path), self.is_probe(&path))
+                (
+                    post && self.spelling.is_login(&path),
+                    self.spelling.is_probe(&path),
+                )
             }
         };
         let failed = || {
@@ -239,7 +393,7 @@ impl Endpoints {
             return key;
         }
         let (key, route) = match found {
-            Some(route) if self.names.len() < self.settings.max_endpoints => {
+            Some(route) if self.len() < self.settings.max_endpoints => {
                 (key, route.template.text.as_str())
             }
             other => {

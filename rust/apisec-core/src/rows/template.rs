@@ -139,40 +139,105 @@ fn build(segments: Vec<String>) -> Template {
     }
 }
 
-/// The template of a path by the look of its segments: numbers, UUIDs, hashes, dates, tokens become `{id}`.
-///
-/// Source: the typed stage of the templating that `docs/decisions` describes; versions such as `v1` stay literal.
-pub fn typed(path: &str) -> Template {
+/// How a variable without a name is written.
+pub const VARIABLE: &str = "{id}";
+
+/// The segments of a path that say something.
+pub fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// Segments as one text.
+pub fn joined(segments: &[&str]) -> String {
+    format!("/{}", segments.join("/"))
+}
+
+/// The template that segments make, variables in their places.
+pub fn of_segments(segments: &[&str]) -> Template {
     build(
-        path.split('/')
-            .filter(|s| !s.is_empty())
-            .map(|s| {
-                if is_value(s) {
-                    "{id}".to_owned()
-                } else {
-                    s.to_owned()
-                }
-            })
+        segments
+            .iter()
+            .map(|segment| (*segment).to_owned())
             .collect(),
     )
 }
 
-fn is_value(segment: &str) -> bool {
+/// Whether a path is of a template in our spelling: `{name}` takes one segment, a last `{*}` the rest.
+pub fn matches(template: &str, path: &str) -> bool {
+    let mut asked = segments(path);
+    for wanted in segments(template) {
+        if wanted == "{*}" {
+            return true;
+        }
+        let Some(segment) = asked.next() else {
+            return false;
+        };
+        if wanted != segment && !wanted.starts_with('{') {
+            return false;
+        }
+    }
+    asked.next().is_none()
+}
+
+/// Whether a segment looks like a value: number, date, IP address, UUID, hash, token, JWT, prefixed id, email, locale.
+///
+/// Versions such as `v1` do not.
+pub fn is_value(segment: &str) -> bool {
     let bytes = segment.as_bytes();
-    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
-    let hexes = bytes
-        .iter()
-        .filter(|b| b.is_ascii_hexdigit() || **b == b'-')
-        .count();
-    let letters = bytes.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let count = |wanted: fn(&u8) -> bool| bytes.iter().filter(|b| wanted(b)).count();
+    let digits = count(u8::is_ascii_digit);
+    let letters = count(u8::is_ascii_alphabetic);
+    let hexes = count(|b| b.is_ascii_hexdigit() || *b == b'-');
     let all_number = digits > 0 && letters == 0;
     let hash = hexes == bytes.len() && bytes.len() >= 8 && digits > 0;
     let token = bytes.len() >= 8 && digits >= 3;
+    let escaped = segment.contains('%') && digits + letters + 2 < bytes.len();
     all_number
         || hash
         || token
+        || escaped
         || segment.contains('@')
-        || segment.contains('%') && digits + letters < bytes.len() - 2
+        || is_ulid(bytes)
+        || is_mixed(bytes)
+        || is_prefixed(segment)
+        || is_locale(bytes)
+        || segment.starts_with("eyJ") && segment.split('.').count() == 3
+        || segment.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
+/// 26 letters and digits of Crockford's alphabet, the first below 8.
+fn is_ulid(bytes: &[u8]) -> bool {
+    let known = |b: &u8| b.is_ascii_digit() || b.is_ascii_uppercase() && !b"ILOU".contains(b);
+    bytes.len() == 26 && matches!(bytes.first(), Some(b'0'..=b'7')) && bytes.iter().all(known)
+}
+
+/// Ten or more of base64's alphabet with both cases and a digit.
+fn is_mixed(bytes: &[u8]) -> bool {
+    let has = |wanted: fn(&u8) -> bool| bytes.iter().any(wanted);
+    let known = |b: &u8| b.is_ascii_alphanumeric() || b"-_=+".contains(b);
+    bytes.len() >= 10
+        && bytes.iter().all(known)
+        && has(u8::is_ascii_digit)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_uppercase)
+}
+
+/// `cus_NffrFeUf`: a short word in lower case and eight or more letters and digits, not of one kind.
+fn is_prefixed(segment: &str) -> bool {
+    let Some((prefix, rest)) = segment.split_once('_') else {
+        return false;
+    };
+    let prefix_is =
+        (2..=5).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_lowercase());
+    let mixed = !rest.bytes().all(|b| b.is_ascii_lowercase())
+        && !rest.bytes().all(|b| b.is_ascii_uppercase());
+    prefix_is && rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_alphanumeric()) && mixed
+}
+
+/// `en-GB`, `de_AT`.
+fn is_locale(bytes: &[u8]) -> bool {
+    matches!(bytes, [a, b, b'-' | b'_', c, d]
+        if a.is_ascii_lowercase() && b.is_ascii_lowercase() && c.is_ascii_uppercase() && d.is_ascii_uppercase())
 }
 
 /// The segment of a path that stands `from_end` segments before its end; None when the path is shorter.
@@ -243,8 +308,17 @@ mod tests {
             ("/u/123e4567-e89b-12d3-a456-426614174000/x", "/u/{id}/x"),
             ("/reports/2026-11-23", "/reports/{id}"),
             ("/users/ann@example.org", "/users/{id}"),
+            ("/c/cus_NffrFeUfNV2Hib/x", "/c/{id}/x"),
+            ("/c/01ARZHNDEKTSVRRFFQQGZBQFAV", "/c/{id}"),
+            ("/c/en-GB/order_history", "/c/{id}/order_history"),
+            ("/c/fe80::1/10.0.0.1", "/c/{id}/{id}"),
+            ("/c/eyJhbGci.eyJzdWIi.c2ln", "/c/{id}"),
+            ("/c/aGVsbG8gd29ybGQ1Q", "/c/{id}"),
         ] {
-            assert_eq!(typed(path).text, want);
+            let written: Vec<&str> = segments(path)
+                .map(|s| if is_value(s) { VARIABLE } else { s })
+                .collect();
+            assert_eq!(joined(&written), want);
         }
     }
 }
