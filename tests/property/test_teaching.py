@@ -125,7 +125,7 @@ def test_native_learns_like_the_oracle(seed: int, memory: int | None, per_second
 
 
 @pytest.mark.skipif(not NATIVE, reason="the native module is not built")
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=8)
 @given(
     seed=st.integers(0, 2**32),
     memory=st.sampled_from([None, None, 3_000, 20_000]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 from apisec_otel.testing.reference.plan.baselines import HALVED_AT, SUPPORT, Histogram
@@ -101,23 +102,27 @@ class Always:
 
     def answer(self) -> float:
         """The share that a Beta(1 + held, 1 + broken) stays above with 99 %."""
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._below(middle) < _ASKED else (low, middle)
-        return (low + high) / 2
-
-    def _below(self, share: float) -> float:
-        """The beta distribution as the sum over a binomial: at most `broken` of n + 1 trials fail."""
-        trials = self.held + self.broken + 1
-        pairs = ((trials - failed, failed) for failed in range(self.broken + 1))
-        whole = math.lgamma(trials + 1)
-        return sum(
-            math.exp(whole - math.lgamma(a + 1) - math.lgamma(b + 1) + a * math.log(share) + b * math.log1p(-share)) for a, b in pairs
-        )
+        return _bound(self.held, self.broken)
 
     def spilled(self) -> int:
         return len(self.teachers)
+
+
+@cache
+def _bound(held: int, broken: int) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _below(middle, held, broken) < _ASKED else (low, middle)
+    return (low + high) / 2
+
+
+def _below(share: float, held: int, broken: int) -> float:
+    """The beta distribution as the sum over a binomial: at most `broken` of n + 1 trials fail."""
+    trials = held + broken + 1
+    pairs = ((trials - failed, failed) for failed in range(broken + 1))
+    whole = math.lgamma(trials + 1)
+    return sum(math.exp(whole - math.lgamma(a + 1) - math.lgamma(b + 1) + a * math.log(share) + b * math.log1p(-share)) for a, b in pairs)
 
 
 def _know(teachers: list[int], teacher: int) -> None:
