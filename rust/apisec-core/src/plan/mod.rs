@@ -6,6 +6,7 @@
 mod check;
 mod columns;
 mod flags;
+mod keep;
 mod keyed;
 mod node;
 mod pointwise;
