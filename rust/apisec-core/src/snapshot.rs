@@ -50,7 +50,7 @@ pub fn shard<K: Keeps>(state: &K, at: &mut K::Copying) -> Option<Vec<u8>> {
 /// # Errors
 /// The bytes are no shard.
 pub fn load<K: Keeps>(state: &mut K, bytes: &[u8]) -> Result<bool> {
-    let mut from = Source { bytes, at: 0 };
+    let mut from = Source::of(bytes);
     if from.number()? != K::LAYOUT {
         return Ok(false);
     }
@@ -69,6 +69,12 @@ pub struct Sink {
 }
 
 impl Sink {
+    /// What was written.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// Bytes written.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -119,6 +125,12 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// Reads from the beginning of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
     /// An error at the present place.
     #[must_use]
     pub fn bad(&self, why: &'static str) -> Error {

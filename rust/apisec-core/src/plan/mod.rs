@@ -23,4 +23,6 @@ pub use signal::{Answers, Raised};
 pub use spec::Error;
 
 #[cfg(test)]
+mod keep_tests;
+#[cfg(test)]
 mod tests;
