@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-PAGE = 256
+PAGE = 128
 """Keys of a page: so many are listed at once."""
 
 

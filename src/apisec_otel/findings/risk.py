@@ -12,7 +12,7 @@ Pair = tuple[str, int]
 Row = tuple[int, int, list[tuple[str, int, float]]]
 """An entity, its last signal's time, and its best score of each pair: what is kept of it."""
 
-ROWS = 512
+ROWS = 128
 """Pairs of a piece."""
 
 

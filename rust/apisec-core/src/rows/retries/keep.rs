@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::snapshot::{Sink, Source};
 
 /// Spans of a shard at most.
-const SPANS: usize = 4_096;
+const SPANS: usize = 1_024;
 
 impl Retries {
     /// The number of the oldest span.
