@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 NAME = "state.snapshot"
 PAUSE = 0.005
 """Seconds between looks whether the disk has caught up."""
-LAST = 5.0
-"""Seconds that the last snapshot may take at the end."""
+LAST = 4.0
+"""Seconds that the last snapshot may take at the end: the process has 10 to go."""
 
 
 class Keeper:
@@ -69,6 +69,14 @@ class Keeper:
 
     def turn(self) -> None:
         """Called between two batches: begins a snapshot when it is time, copies one shard of it, or sees how it ended."""
+        try:
+            self._turn()
+        except Exception as error:
+            log.exception("a snapshot failed")
+            self.abandon()
+            self._failed(f"{type(error).__name__}: {error}")
+
+    def _turn(self) -> None:
         if self._shards is not None:
             self._copy()
         elif self._writing is not None:
@@ -81,16 +89,13 @@ class Keeper:
         """Takes a last snapshot, in one go. The engine must have ended."""
         self.abandon()
         self._begin()
-        while self._shards is not None and self._writing is not None:
-            while self._writing.is_full() and not self._writing.is_over():
+        until = time.perf_counter() + LAST
+        while self._writing is not None and time.perf_counter() < until:
+            self.turn()
+            if not self.is_hurried() and self._writing is not None:
                 self._writing.join(PAUSE)
-            self._copy()
         if self._writing is not None:
-            self._writing.join(LAST)
-            if self._writing.is_over():
-                self._ended(self._writing)
-            else:
-                self._failed("the disk takes too long")
+            self._failed("the disk takes too long")
 
     def abandon(self) -> None:
         """Gives up what is under way; the snapshot before stays."""
@@ -110,13 +115,7 @@ class Keeper:
         if writing is None or shards is None or (writing.is_full() and not writing.is_over()):
             return
         start = time.perf_counter()
-        try:
-            shard = next(shards, None)
-        except Exception as error:
-            log.exception("a snapshot failed")
-            self.abandon()
-            self._failed(f"{type(error).__name__}: {error}")
-            return
+        shard = next(shards, None)
         self._longest = max(self._longest, time.perf_counter() - start)
         if shard is None or writing.is_over():
             writing.end()

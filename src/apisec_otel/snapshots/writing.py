@@ -8,6 +8,8 @@ from pathlib import Path
 
 from apisec_otel.snapshots.frames import Frame, Writer
 
+PATIENCE = 1.0
+"""Seconds."""
 WAITING = 16
 """Shards that may wait for the disk."""
 
@@ -41,12 +43,12 @@ class Writing:
         self._frames.put(None)
 
     def abandon(self) -> None:
-        """Gives the file up."""
+        """Gives the file up; waits for a write that is under way, but not for a disk that hangs."""
         self._abandoned.set()
         self.end()
-        self.join()
+        self.join(PATIENCE)
 
-    def join(self, seconds: float | None = None) -> None:
+    def join(self, seconds: float) -> None:
         """Waits until it is over."""
         self._thread.join(seconds)
 
