@@ -119,7 +119,7 @@ fn a_window_that_closes_while_a_snapshot_is_taken_teaches_once() {
         }
         table.cells(slot)[cell..cell + baseline::CELLS][2]
     };
-    for closes_after in 0..=2 {
+    for closes_after in 0..=4 {
         let mut plan = load(&spec);
         run(&mut plan, &bola_rows(&usual), true);
         let end = plan.time + 600_000_000_000;

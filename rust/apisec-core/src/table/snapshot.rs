@@ -29,6 +29,7 @@ pub struct Section {
 pub struct Copying {
     slots: Vec<u32>,
     at: usize,
+    begun: bool,
 }
 
 impl Copying {
@@ -50,10 +51,14 @@ impl Table {
             slots.extend_from_slice(back);
         }
         slots.extend(self.fresh.iter().map(|&(_, slot)| slot));
-        Copying { slots, at: 0 }
+        Copying {
+            slots,
+            at: 0,
+            begun: false,
+        }
     }
 
-    /// Copies the next entries; false when none are left.
+    /// Copies the next entries; false when none are left. The first shard holds none: noting the slots took its time.
     pub fn copy(&self, copying: &mut Copying, sections: &[Section], to: &mut Sink) -> bool {
         let Some(rest) = copying
             .slots
@@ -62,6 +67,10 @@ impl Table {
         else {
             return false;
         };
+        if !std::mem::replace(&mut copying.begun, true) {
+            self.copy_slots(&[], sections, to);
+            return true;
+        }
         let (mut slots, mut bytes) = (Vec::with_capacity(ENTRIES), 0);
         for &slot in rest.iter().take(ENTRIES) {
             copying.at += 1;
@@ -155,7 +164,7 @@ impl Table {
         from: &mut Source<'_>,
     ) -> Result<()> {
         let identity = from.text()?;
-        let (cells, spills) = (from.count(8 * entries.len())?, from.number()? != 0);
+        let (cells, spills) = (from.number()? as usize, from.number()? != 0);
         let wanted = sections.iter().find(|section| {
             section.identity == identity && section.cells == cells && section.spills == spills
         });
