@@ -1,6 +1,7 @@
 """Snapshots of state that is full: how long the engine pauses for a shard, how many bytes it comes to, how soon it is back.
 
-A million requests, each of a user and a client of its own on one of 20,000 endpoints, fill every table to its cap.
+A million requests, each of a user and a client of its own on one of 20,000 endpoints, fill to their caps: sessions, the memory
+of requests, names, and of the plan the tables that such requests count in.
 """
 
 from __future__ import annotations
