@@ -89,6 +89,11 @@ ANALYSING: tuple[Fixed | Setting, ...] = (
     Setting("Findings remembered as shown", "processors", "decide", "repeats", "oldest out"),
     Fixed("Teachers of a baseline before it judges", "20", "unknown, so its condition says nothing", f"{CORE}/kernels/learned.rs",
           "SUPPORT: usize = 20"),
+    Fixed("Shard of a snapshot", "128 KiB or 2,048 entries", "the next one a turn later", f"{CORE}/snapshot.rs",
+          "SHARD: usize = 128 << 10"),
+    Fixed("Shards that wait for the disk", "16", "the snapshot waits, not the engine", "src/apisec_otel/snapshots/writing.py",
+          "WAITING = 16"),
+    Setting("Learning lost by a kill", "extensions", "file_storage", "snapshot_interval", "so much at most"),
     Fixed("Attribute sets of each metric that goes out", "2,000", "`otel.metric.overflow`", "src/apisec_otel/findings/metrics.py",
           "SERIES: Final = 2_000"),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Typed face of the native module: codec, row processors, plan and transport."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -69,6 +69,12 @@ class Plan:
         """Lets time (ns) pass without a row: windows that are over close. No row may come later with a time before it."""
     def restart(self) -> None:
         """Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay."""
+    def shards(self) -> Iterator[bytes]:
+        """Its state, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout, ValueError when it is none."""
+    def loaded(self) -> list[str]:
+        """After the last shard: what was not in them."""
 
 class Answers:
     """What a run answered; rows are rows of the run."""
@@ -97,6 +103,12 @@ class Requests:
     def is_behind(self, batch: SpanBatch) -> bool | None: ...
     def restart(self) -> None: ...
     def counts(self) -> dict[str, int]: ...
+    def shards(self) -> Iterator[bytes]:
+        """Its state, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout, ValueError when it is none."""
+    def loaded(self) -> list[str]:
+        """After the last shard: what was not in them."""
 
 @final
 class Coverage:
@@ -118,6 +130,12 @@ class Endpoints:
     def name(self, endpoint: int) -> str | None: ...
     def overflow(self) -> int: ...
     def __len__(self) -> int: ...
+    def shards(self) -> Iterator[bytes]:
+        """Its state, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout, ValueError when it is none."""
+    def loaded(self) -> list[str]:
+        """After the last shard: what was not in them."""
 
 @final
 class Sessions:
@@ -128,6 +146,12 @@ class Sessions:
     def ended(self) -> list[tuple[int, int]]: ...
     def restart(self) -> None: ...
     def metrics(self) -> dict[str, int]: ...
+    def shards(self) -> Iterator[bytes]:
+        """Its state, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout, ValueError when it is none."""
+    def loaded(self) -> list[str]:
+        """After the last shard: what was not in them."""
 
 @final
 class Request:

@@ -1,18 +1,20 @@
 """From a configuration to the objects that run."""
 
 import importlib
+import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, cast
 
 from apisec_otel import semconv
-from apisec_otel.component import Builds, Connector, Exporter, Holds, Host, Processor, Signal
+from apisec_otel.component import Builds, Connector, Exporter, Holds, Host, Keeps, Processor, Signal, declared, leaves, plain
 from apisec_otel.config import Component, Config, Pipeline
 from apisec_otel.errors import ApisecError, ComponentError
 from apisec_otel.findings.rows import native_view
 from apisec_otel.pipeline import Gap
 from apisec_otel.pipeline import Pipeline as Engine
+from apisec_otel.snapshots.parts import copied, given
 from apisec_otel.transport import Counted, Transport
 
 Vocabulary = tuple[str, bytes]
@@ -33,6 +35,11 @@ class Assembly:
     processors: Mapping[Component, Processor] = field(default_factory=dict)
     connectors: Mapping[Component, Connector] = field(default_factory=dict)
     exporters: Mapping[Component, Exporter] = field(default_factory=dict)
+
+    def parts(self) -> dict[str, Keeps]:
+        """All that has state to keep, against the stream: what says which requests were seen comes after all that counts them."""
+        built = (*self.connectors.items(), *reversed(list(self.processors.items())))
+        return {f"{each.family}::{each.id}": part for each, part in built if isinstance(part, Keeps)}
 
 
 def vocabulary_of(config: Config, made: bytes) -> Vocabulary:
@@ -84,6 +91,7 @@ class Assembler:
         native = before.native if before and same else self.make_vocabulary(vocabulary)
         transport = self.make_transport(config, native)
         host = replace(self.host, vocabulary=native, view=self.make_view(), table_bytes=table_bytes(config), rules=rules_of(config))
+        host = replace(host, meanings=meanings_of(config))
         builder = _Builder(config, host, transport, before if same else None)
         assembly = Assembly(config=config, vocabulary=vocabulary, native=native, transport=transport, engine=builder.engine())
         assembly.processors, assembly.connectors, assembly.exporters = builder.processors, builder.connectors, builder.exporters
@@ -150,9 +158,42 @@ def build(component: Component, host: Host) -> Any:
         raise ComponentError(f"{component.family}::{component.id} cannot be built: {type(error).__name__}: {error}") from error
 
 
+def handed_over(old: Assembly, new: Assembly) -> list[str]:
+    """Gives the parts of a new assembly what those of the old one remember; answers what begins without memory. Neither runs."""
+    alike = [each for each in new.processors if old.processors.get(each) is new.processors[each]]
+    cold = [str(each.id) for each, part in new.processors.items() if each not in alike and not isinstance(part, Keeps)]
+    before, after = old.parts(), new.parts()
+    changed = {name: part for name, part in after.items() if before.get(name) is not part}
+    if old.vocabulary[1] != new.vocabulary[1]:
+        return [*cold, *changed]
+    return cold + given(changed, copied({name: part for name, part in before.items() if name in changed}))
+
+
 def table_bytes(config: Config) -> int:
     """What all tables may hold together."""
     return sum(each.settings.table_bytes() for each in config.used() if isinstance(each.settings, Holds))
+
+
+def meanings_of(config: Config) -> dict[str, str]:
+    """By column: the settings, other than defaults, that its values depend on."""
+    found: dict[str, list[object]] = {}
+    for each in config.used():
+        if each.family != "processors":
+            continue
+        said = declared(type(each.settings))
+        for name, value in changed(each.settings):
+            columns = said.provides if said.changes is None else said.changes.get(name, frozenset())
+            for column in columns:
+                found.setdefault(column, []).append([each.id.type, name, value])
+    return {column: json.dumps(settings, default=repr, sort_keys=True) for column, settings in found.items()}
+
+
+def changed(settings: Any) -> Iterator[tuple[str, Any]]:
+    """Settings that are not as by default, as JSON takes them."""
+    defaults = {each.name: each.default if each.default_factory is MISSING else each.default_factory() for each in fields(settings)}
+    for name, value in leaves(settings):
+        if value != defaults[name]:
+            yield name, plain(value)
 
 
 def rules_of(config: Config) -> dict[str, type]:

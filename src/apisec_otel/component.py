@@ -17,7 +17,7 @@ There is no base class: a settings class fits by having `build`. What else it ma
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import partial
@@ -104,6 +104,27 @@ class Restarts(Protocol):
 
     def restart(self) -> None:
         """Ends what is open, for a recording that begins in the past of the one before; what was learned of usual traffic stays."""
+        ...
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """What has state that outlives the process: a processor or connector that fits is saved, and given its state back.
+
+    Rows are counted between two shards, so a part that has yet to count something copies it after what it counts in.
+    """
+
+    @property
+    def meaning(self) -> str:
+        """What the state depends on; state that was saved under another meaning is not given back."""
+        ...
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The state in shards; each is copied when it is asked for, in 1 ms or less, and the next one a turn later."""
+        ...
+
+    def restore(self, shards: Iterable[bytes], /) -> Sequence[str]:
+        """Takes up all shards, before any batch; answers what begins without memory, in words. Any exception: they are no shards."""
         ...
 
 
@@ -199,6 +220,8 @@ class Declared:
     """Of a processor: nothing may stand before it."""
     replies: bool = False
     """Of an exporter: its answer is the reply to the sender."""
+    changes: Mapping[str, frozenset[str]] | None = None
+    """Of a processor: which columns get other values when a setting changes; not said, any setting changes all it provides."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """Keys known from the Collector that are refused, and why."""
 
@@ -245,6 +268,8 @@ class Host:
     """Names of endpoints by their key; the processor `endpoints` knows them."""
     received: Callable[[], int | None] = lambda: None
     """When what is being worked on was received, ns since 1970; None takes the end of each span."""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    """By column: the settings that its values depend on. State about a column whose meaning changed is not kept."""
     rules: Mapping[str, type] = field(default_factory=dict)
     """Settings classes of the detectors that run, by id: what a finding says of its rule."""
     directory: Path | None = None

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
@@ -18,6 +18,8 @@ from apisec_otel.transport import Counted
 
 IDLE: Final = 0.5
 """Seconds without a request after which the engine takes an empty turn, so that time passes for it."""
+HURRIED: Final = 0.001
+"""The same while the engine has something to do between requests."""
 POLL: Final = 0.02
 """Seconds between looks for the answer to what was made here."""
 RETRYABLE: Final = frozenset({1, 4, 10, 11, 14, 15})
@@ -51,10 +53,10 @@ class NativeTransport:
             except (OSError, ValueError) as error:
                 raise ComponentError(f"receivers::{receiver.id} cannot listen: {error}") from error
 
-    def source(self) -> Iterator["NativeDelivery"]:
+    def source(self, is_hurried: Callable[[], bool] = lambda: False) -> Iterator["NativeDelivery"]:
         """Everything that waits, together; an empty turn now and then; ends once drained."""
         while True:
-            requests = self._io.pull(wait=IDLE)
+            requests = self._io.pull(wait=HURRIED if is_hurried() else IDLE)
             if not requests and self._drained.is_set():
                 return
             yield NativeDelivery(requests, SpanBatch(self._native.batch(requests)))

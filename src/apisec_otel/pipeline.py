@@ -82,6 +82,8 @@ class Pipeline:
     """Told at most once a minute that spans went on unanalysed."""
     passed_by: Callable[[], float] = lambda: 0.0
     """Spans that the transport has sent on itself since it began, as they waited too long for the engine; read once a second."""
+    between: Callable[[], None] = lambda: None
+    """Called between two deliveries; does little."""
     _passed: float = 0.0
     _looked: int = 0
     _faults: dict[str, Gap] = field(default_factory=dict)
@@ -100,6 +102,7 @@ class Pipeline:
         """Takes every delivery of a source, strictly in order, until it ends."""
         for delivery in source:
             self.take(delivery)
+            self.between()
 
     def take(self, delivery: Delivery) -> None:
         """Works on one delivery: every sender is answered, whatever happens."""

@@ -10,18 +10,20 @@ import queue
 import secrets
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Literal
 
-from apisec_otel.assembly import Assembler, Assembly, Vocabulary, build, native_rows, native_vocabulary
+from apisec_otel.assembly import Assembler, Assembly, Vocabulary, build, handed_over, native_rows, native_vocabulary
 from apisec_otel.clock import Clock, SystemClock
 from apisec_otel.component import EndpointNames, Host, Running
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ApisecError, ComponentError
 from apisec_otel.extensions.file_storage import Directory
 from apisec_otel.extensions.health_check import Health, Server
+from apisec_otel.snapshots.frames import SnapshotError
+from apisec_otel.snapshots.keeper import Keeper
 from apisec_otel.telemetry import Telemetry, log_to_stderr, observe_process
 from apisec_otel.transport import Transport
 
@@ -47,6 +49,7 @@ class Service:
     _extensions: dict[Component, Any] = field(default_factory=dict)
     _now: Assembly | None = None
     _engine: threading.Thread | None = None
+    _keeper: Keeper | None = None
     _ending: threading.Event = field(default_factory=threading.Event)
     _broken: dict[str, str] = field(default_factory=dict)
     _available: bool = False
@@ -72,7 +75,7 @@ class Service:
         try:
             self._serve_metrics(config)
             self._start_extensions(config)
-            self._begin(self._assembler().assemble(config))
+            self._begin(self._restored(config))
         except BaseException:
             self.stop()
             raise
@@ -80,7 +83,10 @@ class Service:
     def stop(self) -> None:
         """Drains and closes; may be called at any time and more than once."""
         self._available = False
-        self._end()
+        keeper = self._keeper
+        ended = self._end()
+        if keeper and ended:
+            keeper.finish()
         for each in reversed(list(self._extensions.values())):
             _stop(each)
         self._extensions = {}
@@ -98,11 +104,11 @@ class Service:
                 back()
             log.error("reload: the configuration is left as it was:\n%s", error)
             return
-        kept = sum(1 for each in new.processors if old and each in old.processors and old.processors[each] is new.processors[each])
         self._end()
         try:
             self._log(config)
             self._start_extensions(config)
+            new, cold = self._handed_over(old, new)
             self._begin(new)
         except ApisecError as error:
             log.error("reload: back to the old configuration: %s", error)
@@ -113,10 +119,8 @@ class Service:
                 self._start_extensions(old.config)
                 self._begin(self._assembler().assemble(old.config, old))
             return
-        log.info("reloaded: %d of %d processors keep what they remember", kept, len(new.processors))
-        if kept < len(new.processors):
-            cold = [str(each.id) for each in new.processors if not (old and old.processors.get(each) is new.processors[each])]
-            log.warning("changed, so started without memory: %s", ", ".join(cold))
+        log.info("reloaded")
+        _warn_of(cold)
 
     def ask(self, event: Event) -> None:
         """Has the running service reload or stop, as a signal would."""
@@ -125,7 +129,9 @@ class Service:
     def health(self) -> Health:
         """What the health check says."""
         engine = self._now.engine if self._now else None
-        return Health(self._available, {**(engine.degraded() if engine else {}), **self._broken})
+        failure = self._keeper.failure if self._keeper else ""
+        unkept = {"file_storage": f"the last snapshot failed: {failure}"} if failure else {}
+        return Health(self._available, {**(engine.degraded() if engine else {}), **unkept, **self._broken})
 
     def coverage(self) -> list[dict[str, Any]]:
         """What each service's telemetry lacks, as JSON values."""
@@ -151,6 +157,41 @@ class Service:
             make_view=self.make_view,
             made_secret=self._secret,
         )
+
+    def _restored(self, config: Config) -> Assembly:
+        """Everything built, with the state that an earlier process kept."""
+        new = self._assembler().assemble(config)
+        keeper = self._make_keeper(new)
+        if keeper is None:
+            return new
+        try:
+            cold = keeper.restore()
+        except SnapshotError as error:
+            log.error("file_storage: %s; starting without memory", error)
+            new.transport.close()
+            return self._assembler().assemble(config)
+        if cold is not None:
+            log.info("file_storage: what was remembered is back")
+            _warn_of(cold)
+        return new
+
+    def _handed_over(self, old: Assembly | None, new: Assembly) -> tuple[Assembly, list[str]]:
+        """The new assembly with what the old one remembers, and what begins without memory; should that fail, all of it."""
+        try:
+            return new, handed_over(old, new) if old else []
+        except Exception:
+            log.exception("reload: what is remembered cannot be handed over")
+            new.transport.close()
+            new = self._assembler().assemble(new.config)
+            return new, list(new.parts())
+
+    def _make_keeper(self, new: Assembly) -> Keeper | None:
+        directory, parts = self._directory(), new.parts()
+        if directory is None or not parts:
+            return None
+        every = directory.settings.snapshot_interval.total_seconds()
+        fsync, secret = directory.settings.fsync, new.vocabulary[1]
+        return Keeper(parts, directory.path, secret, every=every, fsync=fsync, clock=self.clock, telemetry=self.telemetry)
 
     def _in_flight(self) -> int:
         return self._now.transport.in_flight() if self._now else 0
@@ -178,33 +219,42 @@ class Service:
             _start(component, exporter)
         for component, connector in new.connectors.items():
             _start(component, connector)
+        self._keeper = self._make_keeper(new)
         if new.engine:
+            if self._keeper:
+                new.engine.between = self._keeper.turn
             self._engine = threading.Thread(target=self._work, args=(new,), name="engine", daemon=True)
             self._engine.start()
         new.transport.start()
         self._available = True
         log.info("everything is ready: %s", ", ".join(f"{each.id}" for each in new.config.pipelines))
 
-    def _end(self) -> None:
-        """Stops what `_begin` started: receivers first."""
+    def _end(self) -> bool:
+        """Stops what `_begin` started: receivers first; answers whether state is at rest now."""
         now = self._now
         if not now:
-            return
+            return False
         self._ending.set()
         now.transport.stop(DRAIN)
+        at_rest = True
         if self._engine:
             self._engine.join(DRAIN)
+            at_rest = not self._engine.is_alive()
             self._engine = None
+        if self._keeper and at_rest:
+            self._keeper.abandon()
         for part in (*now.connectors.values(), *now.exporters.values()):
             _stop(part)
         now.transport.close()
-        self._now = None
+        self._now = self._keeper = None
+        return at_rest
 
     def _work(self, now: Assembly) -> None:
         """The engine thread. What escapes a turn is a fault of ours: it is told, and the next turn begins anew."""
+        keeper = self._keeper
         while now.engine:
             try:
-                now.engine.run(now.transport.source())
+                now.engine.run(now.transport.source(keeper.is_hurried) if keeper else now.transport.source())
                 return
             except Exception as error:
                 if self._ending.wait(1.0):
@@ -261,6 +311,11 @@ class _Signals:
             os._exit(130)
         self._stopping = True
         self._events.put("stop")
+
+
+def _warn_of(cold: Sequence[str]) -> None:
+    if cold:
+        log.warning("new or changed, so begun without memory: %s", ", ".join(cold))
 
 
 def _start(component: Component, part: Any) -> None:

@@ -26,6 +26,9 @@ UNITS = {
     "otelcol_process_memory_rss": "By",
     "otelcol_process_cpu_seconds": "s",
     "apisec_component_seconds": "s",
+    "apisec_snapshot_pause_seconds": "s",
+    "apisec_snapshot_age_seconds": "s",
+    "apisec_snapshot_bytes": "By",
 }
 """Units that Prometheus appends to a name; all else is a plain count."""
 

@@ -1,6 +1,6 @@
 """What the service asks of the side that holds the sockets; `_native` gives it for real, tests give their own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from apisec_otel.component import Exporter
@@ -17,8 +17,8 @@ class Transport(Protocol):
         """Opens the receivers; raises ComponentError when an address is taken."""
         ...
 
-    def source(self) -> Source:
-        """What the receivers take, for the engine; ends once drained."""
+    def source(self, is_hurried: Callable[[], bool] = lambda: False) -> Source:
+        """What the receivers take, for the engine; ends once drained. While hurried, empty turns follow each other at once."""
         ...
 
     def sink(self, exporter: str) -> Sink:

@@ -44,9 +44,23 @@ def run_reference(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int]
 
 def run_native(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool) -> Answered:
     """The native plan over the cut stream."""
-    plan, out = import_module("apisec_otel._native").Plan(spec), Answered()
+    return _run_native(spec, rows, cuts, ask_all=ask_all, restarts=False)
+
+
+def run_restarted(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool) -> Answered:
+    """The native plan over the cut stream, each piece by another plan that has only what was copied of the one before."""
+    return _run_native(spec, rows, cuts, ask_all=ask_all, restarts=True)
+
+
+def _run_native(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool, restarts: bool) -> Answered:
+    native, out = import_module("apisec_otel._native"), Answered()
+    plan = native.Plan(spec)
     nodes = json.loads(spec)["nodes"]
+    gone = [{"evicted": 0, "expired": 0} for _ in plan.tables()]
     for start, end in pairwise(cuts):
+        if restarts:
+            gone = [{name: before[name] + table[name] for name in before} for before, table in zip(gone, plan.tables(), strict=True)]
+            plan = _copied(native.Plan(spec), plan)
         part = rows[start:end]
         late = np.array([row.get("late", False) for row in part], dtype=bool)
         time = np.array([row["time"] for row in part], dtype=np.int64)
@@ -58,8 +72,18 @@ def run_native(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *
             scores = [np.frombuffer(score, dtype="<f8").tolist() for score in got.scores]
             out.scores += [list(row) for row in zip(*scores, strict=True)]
             out.learning += [bool(one) for one in got.learning]
-    out.tables = [{name: table[name] for name in ("entries", "bytes", "evicted", "expired")} for table in plan.tables()]
+    out.tables = [
+        {name: table[name] + before.get(name, 0) for name in ("entries", "bytes", "evicted", "expired")}
+        for before, table in zip(gone, plan.tables(), strict=True)
+    ]
     return out
+
+
+def _copied(plan: Any, before: Any) -> Any:
+    for shard in before.shards():
+        assert plan.load(shard)
+    assert plan.loaded() == []
+    return plan
 
 
 def columns_of(nodes: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import importlib.util
 import json
 
 import pytest
-from executors import Answered, difference, run_native, run_reference
+from executors import Answered, difference, run_native, run_reference, run_restarted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import random_cuts, random_plan, random_rows
@@ -39,6 +39,17 @@ def test_native_is_the_oracle(seed: int, memory: int | None, count: int, spread:
     """Values of every node, what is raised, scores and the tables' sizes are equal."""
     whole, native, spec = _drawn(seed, memory, count, spread, native=True, ask_all=ask_all)
     assert difference(whole, native, json.loads(spec)["nodes"]) == ""
+
+
+@pytest.mark.skipif(not NATIVE, reason="the native module is not built")
+@settings(deadline=None, max_examples=50)
+@given(seed=SEEDS, memory=MEMORY, count=st.integers(1, 120), spread=st.sampled_from([2, 4, 40]), ask_all=st.booleans())
+def test_a_snapshot_at_any_row_changes_nothing(seed: int, memory: int | None, count: int, spread: int, ask_all: bool) -> None:
+    """What was copied of a plan is all that it knows, whichever kernels it has and however small its tables are."""
+    plan = random_plan(seed, memory=memory)
+    rows, cuts = random_rows(seed, count, spread=spread), random_cuts(seed, count)
+    whole = run_native(plan.spec, rows, [0, count], ask_all=ask_all)
+    assert difference(whole, run_restarted(plan.spec, rows, cuts, ask_all=ask_all), json.loads(plan.spec)["nodes"]) == ""
 
 
 @settings(deadline=None, max_examples=50)

@@ -48,6 +48,8 @@ pub enum What {
     Size(usize),
     /// JSON that is not OTLP; the text says why.
     Json(&'static str),
+    /// A shard of a snapshot that is none; the text says why.
+    Snapshot(&'static str),
 }
 
 impl Error {
@@ -91,7 +93,7 @@ impl fmt::Display for What {
             Self::Depth(limit) => write!(f, "nested deeper than {limit}"),
             Self::Spans(limit) => write!(f, "more than {limit} spans"),
             Self::Size(size) => write!(f, "{size} bytes, more than 2 GiB"),
-            Self::Json(why) => f.write_str(why),
+            Self::Json(why) | Self::Snapshot(why) => f.write_str(why),
         }
     }
 }

@@ -7,5 +7,6 @@ pub mod hash;
 pub mod kernels;
 pub mod plan;
 pub mod rows;
+pub mod snapshot;
 pub mod table;
 pub mod wire;

@@ -8,6 +8,7 @@ mod errors;
 mod io;
 mod plan;
 mod rows;
+mod snapshot;
 mod views;
 
 #[pymodule(gil_used = true)]
@@ -15,6 +16,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     batch::register(module)?;
     rows::register(module)?;
     plan::register(module)?;
+    snapshot::register(module)?;
     io::register(module)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `Plan` and `Answers`: the plan executor as Python sees it.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use apisec_core::kernels::learned::{PENDING_CELLS, State};
 use apisec_core::kernels::{Kind, TALLIES};
@@ -14,13 +14,14 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::batch::SpanBatch;
 use crate::detach::detached;
+use crate::snapshot::{self, Shards};
 
 type RaisedTuple = (usize, usize, f64, u8, u64, Vec<(f64, f64)>);
 
 /// All detectors as one plan, with everything they remember.
 #[pyclass(frozen, module = "apisec_otel._native")]
 pub struct Plan {
-    inner: Mutex<plan::Plan>,
+    inner: Arc<Mutex<plan::Plan>>,
     columns: Result<Columns, String>,
 }
 
@@ -78,7 +79,7 @@ impl Plan {
         let plan = plan::Plan::load(spec).map_err(refused)?;
         Ok(Self {
             columns: Columns::bind(plan.inputs()),
-            inner: Mutex::new(plan),
+            inner: Arc::new(Mutex::new(plan)),
         })
     }
 
@@ -164,6 +165,21 @@ impl Plan {
         let inputs = self.with(py, |plan| plan.inputs().to_vec())?;
         let rows = ColumnMap::new(&inputs, read, array::<i64>(time)?, late).map_err(refused)?;
         self.run_rows(py, &rows, ask_all, &values)
+    }
+
+    /// Its state as shards, each copied when it is asked for.
+    fn shards(&self) -> Shards {
+        Shards::of(self.inner.clone())
+    }
+
+    /// Takes up a shard; false when it is of another layout.
+    fn load(&self, py: Python<'_>, shard: &[u8]) -> PyResult<bool> {
+        snapshot::load(py, &self.inner, shard)
+    }
+
+    /// After the last shard: identities of what the plan remembers that were not in them.
+    fn loaded(&self) -> PyResult<Vec<String>> {
+        snapshot::loaded(&self.inner)
     }
 
     /// Identity and counts of each table.

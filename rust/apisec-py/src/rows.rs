@@ -2,11 +2,12 @@
 
 use crate::batch::{SpanBatch, Vocabulary};
 use crate::detach::detached;
+use crate::snapshot::{self, Shards};
 use apisec_core::rows::{coverage, endpoints, requests, sessions};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Locks; a panic inside was already turned into an error and the state is still whole rows.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -19,14 +20,16 @@ fn parse<'a, T: serde::Deserialize<'a>>(settings: &'a str) -> PyResult<T> {
 
 /// Which rows are requests, when they count, where they came from.
 #[pyclass(frozen, module = "apisec_otel._native")]
-pub struct Requests(Mutex<requests::Requests>);
+pub struct Requests(Arc<Mutex<requests::Requests>>);
 
 #[pymethods]
 impl Requests {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
         let made = requests::Requests::new(&parse(settings)?, (*vocabulary.hasher).clone());
-        Ok(Self(Mutex::new(made.map_err(PyValueError::new_err)?)))
+        Ok(Self(Arc::new(Mutex::new(
+            made.map_err(PyValueError::new_err)?,
+        ))))
     }
 
     #[pyo3(signature = (batch, received=None))]
@@ -68,20 +71,35 @@ impl Requests {
         counts.set_item("bytes", state.bytes())?;
         Ok(counts)
     }
+
+    /// Its state as shards, each copied when it is asked for.
+    fn shards(&self) -> Shards {
+        Shards::of(self.0.clone())
+    }
+
+    /// Takes up a shard; false when it is of another layout.
+    fn load(&self, py: Python<'_>, shard: &[u8]) -> PyResult<bool> {
+        snapshot::load(py, &self.0, shard)
+    }
+
+    /// After the last shard: what was not in them.
+    fn loaded(&self) -> PyResult<Vec<String>> {
+        snapshot::loaded(&self.0)
+    }
 }
 
 /// Which endpoint a request hit.
 #[pyclass(frozen, module = "apisec_otel._native")]
-pub struct Endpoints(Mutex<endpoints::Endpoints>);
+pub struct Endpoints(Arc<Mutex<endpoints::Endpoints>>);
 
 #[pymethods]
 impl Endpoints {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
-        Ok(Self(Mutex::new(endpoints::Endpoints::new(
+        Ok(Self(Arc::new(Mutex::new(endpoints::Endpoints::new(
             parse(settings)?,
             (*vocabulary.hasher).clone(),
-        ))))
+        )))))
     }
 
     fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
@@ -113,20 +131,35 @@ impl Endpoints {
     fn __len__(&self) -> usize {
         lock(&self.0).len()
     }
+
+    /// Its state as shards, each copied when it is asked for.
+    fn shards(&self) -> Shards {
+        Shards::of(self.0.clone())
+    }
+
+    /// Takes up a shard; false when it is of another layout.
+    fn load(&self, py: Python<'_>, shard: &[u8]) -> PyResult<bool> {
+        snapshot::load(py, &self.0, shard)
+    }
+
+    /// After the last shard: what was not in them.
+    fn loaded(&self) -> PyResult<Vec<String>> {
+        snapshot::loaded(&self.0)
+    }
 }
 
 /// Who asked and in which session.
 #[pyclass(frozen, module = "apisec_otel._native")]
-pub struct Sessions(Mutex<sessions::Sessions>);
+pub struct Sessions(Arc<Mutex<sessions::Sessions>>);
 
 #[pymethods]
 impl Sessions {
     #[new]
     fn new(settings: &str, vocabulary: &Vocabulary) -> PyResult<Self> {
-        Ok(Self(Mutex::new(sessions::Sessions::new(
+        Ok(Self(Arc::new(Mutex::new(sessions::Sessions::new(
             parse(settings)?,
             (*vocabulary.hasher).clone(),
-        ))))
+        )))))
     }
 
     fn process(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
@@ -149,6 +182,21 @@ impl Sessions {
         counts.set_item("evicted", metrics.evicted)?;
         counts.set_item("expired", metrics.expired)?;
         Ok(counts)
+    }
+
+    /// Its state as shards, each copied when it is asked for.
+    fn shards(&self) -> Shards {
+        Shards::of(self.0.clone())
+    }
+
+    /// Takes up a shard; false when it is of another layout.
+    fn load(&self, py: Python<'_>, shard: &[u8]) -> PyResult<bool> {
+        snapshot::load(py, &self.0, shard)
+    }
+
+    /// After the last shard: what was not in them.
+    fn loaded(&self) -> PyResult<Vec<String>> {
+        snapshot::loaded(&self.0)
     }
 }
 

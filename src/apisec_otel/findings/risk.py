@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import prod
+
+from apisec_otel.findings.recent import Recent
 
 Pair = tuple[str, int]
 """A detector's id and an endpoint's key."""
+Row = tuple[int, int, list[tuple[str, int, float]]]
+"""An entity, its last signal's time, and its best score of each pair: what is kept of it."""
+
+ROWS = 128
+"""Pairs of a piece."""
 
 
 def accumulated(scores: Iterable[float]) -> float:
@@ -27,7 +33,7 @@ class EntityRisk:
     """
 
     def __init__(self, limit: int, forget: int, pairs: int = 256) -> None:
-        self._entities: OrderedDict[int, tuple[int, dict[Pair, float]]] = OrderedDict()
+        self._entities: Recent[int, tuple[int, dict[Pair, float]]] = Recent()
         self._limit, self._forget, self._pairs = limit, forget, pairs
         self._held = 0
         self.evicted = 0
@@ -41,20 +47,44 @@ class EntityRisk:
         if not entity:
             return score
         self._expire(now)
-        last, best = self._entities.get(entity, (now, {}))
+        last, best = self._entities.get(entity) or (now, {})
         if pair in best or len(best) < self._pairs:
             self._held += pair not in best
             best[pair] = max(score, best.get(pair, 0.0))
-        self._entities[entity] = (max(now, last), best)
-        self._entities.move_to_end(entity)
+        self._put(entity, max(now, last), best)
+        return accumulated(best.values())
+
+    def rows(self) -> Iterator[list[Row]]:
+        """What is remembered, in pieces, longest untouched first."""
+        rows: list[Row] = []
+        pairs = 0
+        for page in self._entities.pages():
+            for entity, (last, best) in page:
+                rows.append((entity, last, [(*pair, score) for pair, score in best.items()]))
+                pairs += len(best)
+                if pairs >= ROWS:
+                    yield rows
+                    rows, pairs = [], 0
+        yield rows
+
+    def take(self, rows: Iterable[Row]) -> None:
+        """Remembers what another one did."""
+        for entity, last, scores in rows:
+            best = {(detector, endpoint): score for detector, endpoint, score in scores[: self._pairs]}
+            known = self._entities.get(entity)
+            self._held += len(best) - (len(known[1]) if known else 0)
+            self._put(entity, last, best)
+
+    def _put(self, entity: int, last: int, best: dict[Pair, float]) -> None:
+        self._entities.put(entity, (last, best))
         while self._held > self._limit and len(self._entities) > 1:
             self._pop()
             self.evicted += 1
-        return accumulated(best.values())
 
     def _expire(self, now: int) -> None:
-        while self._entities and next(iter(self._entities.values()))[0] + self._forget < now:
+        while (first := self._entities.first()) and first[1][0] + self._forget < now:
             self._pop()
 
     def _pop(self) -> None:
-        self._held -= len(self._entities.popitem(last=False)[1][1])
+        if popped := self._entities.pop():
+            self._held -= len(popped[1][1])

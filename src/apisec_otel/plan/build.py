@@ -11,7 +11,7 @@ from apisec_otel.plan.demand import Masks, demand
 from apisec_otel.plan.draft import Chosen, Draft, draft, settings_of
 from apisec_otel.plan.kernels import KERNELS
 from apisec_otel.plan.node import Graph
-from apisec_otel.plan.tables import Places, tables
+from apisec_otel.plan.tables import Places, identity, tables
 
 MEMORY = 128 << 20
 """Bytes that the tables of a plan may take together, unless configured."""
@@ -40,11 +40,16 @@ class Plan:
     statements: tuple[Statement, ...]
     columns: Mapping[str, frozenset[str]]
     """The columns that each detector reads, by detector."""
+    memories: Mapping[str, frozenset[str]]
+    """The detectors that need what is remembered under an identity, by identity."""
 
 
-def build(chosen: Iterable[Chosen], *, memory: int = MEMORY) -> Plan:
-    """Runs every detector once and plans them together. PlanError says which detector, where, and what to write instead."""
-    graph, drafts = draft(chosen)
+def build(chosen: Iterable[Chosen], *, memory: int = MEMORY, meanings: Mapping[str, str] | None = None) -> Plan:
+    """Runs every detector once and plans them together. PlanError says which detector, where, and what to write instead.
+
+    `meanings` says of columns what their values depend on: state about them is kept only as long as that stays the same.
+    """
+    graph, drafts = draft(chosen, meanings)
     return finish(graph, drafts, memory=memory)
 
 
@@ -57,6 +62,7 @@ def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Pl
         spec=json.dumps(emit(graph, drafts, places, masks), separators=(",", ":"), allow_nan=False),
         statements=tuple(_statement(graph, one) for one in drafts),
         columns=columns_read(graph, drafts),
+        memories=_memories(graph, drafts),
     )
 
 
@@ -87,6 +93,7 @@ def _node(graph: Graph, position: int, at: Mapping[int, int], places: Places, ma
     if position in places.of:
         mask = masks[position]
         out |= {"table": places.of[position], "asked": None if mask is None else [at[one] for one in mask]}
+        out["identity"] = identity(graph, position)
     if position in places.pending:
         out["pending"] = places.pending[position]
     return out
@@ -126,6 +133,15 @@ def columns_read(graph: Graph, drafts: Iterable[Draft]) -> dict[str, frozenset[s
         names = {str(node.setting("name")) for node in nodes if node.op == "column"}
         found.setdefault(one.chosen.id, set()).update(names - {"always"})
     return {detector: frozenset(names) for detector, names in found.items()}
+
+
+def _memories(graph: Graph, drafts: Iterable[Draft]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for one in drafts:
+        for position in prune(graph, [one]):
+            if graph[position].op in KERNELS:
+                found.setdefault(identity(graph, position), set()).add(one.chosen.id)
+    return {remembered: frozenset(detectors) for remembered, detectors in found.items()}
 
 
 def _waits_for(position: int, places: Places, masks: Masks) -> set[int]:

@@ -63,9 +63,9 @@ class Draft:
             yield from (observed,) if expected is None else (observed, expected)
 
 
-def draft(chosen: Iterable[Chosen]) -> tuple[Graph, list[Draft]]:
+def draft(chosen: Iterable[Chosen], meanings: Mapping[str, str] | None = None) -> tuple[Graph, list[Draft]]:
     """Runs every detector once. Errors name the detector and the line; nothing of a broken detector is kept."""
-    graph = Graph()
+    graph = Graph(meanings)
     return graph, [item for one in chosen for item in _drafts(graph, one)]
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from apisec_otel.plan.build import Plan, Statement
 from apisec_otel.plan.signal import SEVERITIES, Severity, sentence
@@ -37,6 +37,22 @@ class Executor(Protocol):
 
     def restart(self) -> None:
         """Ends a recording; baselines stay."""
+        ...
+
+
+class Keeping(Protocol):
+    """An executor whose memory can be copied: `_native.Plan`."""
+
+    def shards(self) -> Iterator[bytes]:
+        """All that is remembered."""
+        ...
+
+    def load(self, shard: bytes) -> bool:
+        """Takes a shard up; false when it is of another layout."""
+        ...
+
+    def loaded(self) -> list[str]:
+        """Identities of what the plan remembers that were in no shard."""
         ...
 
 
@@ -84,6 +100,18 @@ class Engine:
     def restart(self) -> None:
         """Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay."""
         self.executor.restart()
+
+    def snapshot(self) -> Iterator[bytes]:
+        """All that is remembered, in shards."""
+        return iter(cast("Keeping", self.executor).shards())
+
+    def restore(self, shards: Iterable[bytes]) -> list[str]:
+        """Takes shards up before any batch; answers the detectors that begin without some of their memory. ValueError: no shards."""
+        executor = cast("Keeping", self.executor)
+        if not all(executor.load(shard) for shard in shards):
+            return ["kept in another layout"]
+        cold = [detector for identity in executor.loaded() for detector in self.plan.memories.get(identity, ())]
+        return sorted(set(cold))
 
     def _spoken(self, rows: Sequence[RaisedRow], endpoint: Callable[[int], str]) -> Iterator[Raised]:
         for row, signal, p, severity, entity, evidence in rows:

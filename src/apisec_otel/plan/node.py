@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,7 +42,9 @@ class Node:
 class Graph:
     """Nodes in the order of their making, operands first; equal nodes are one."""
 
-    def __init__(self) -> None:
+    def __init__(self, meanings: Mapping[str, str] | None = None) -> None:
+        """`meanings` says of a column what its values depend on, by name."""
+        self._meanings = meanings or {}
         self._nodes: list[Node] = []
         self._positions: dict[Node, int] = {}
         self._identities: list[bytes] = []
@@ -114,6 +117,8 @@ class Graph:
 
     def _identity_of(self, node: Node) -> bytes:
         digest = hashlib.blake2b(repr((node.op, node.version, node.kind, node.settings)).encode(), digest_size=16)
+        if node.op == "column":
+            digest.update(self._meanings.get(str(node.setting("name")), "").encode())
         for arg in node.args:
             digest.update(self._identities[arg])
         return digest.digest()

@@ -72,6 +72,17 @@ def tables(graph: Graph, kernels: Iterable[int], drafts: Iterable[Draft], *, mem
     return Places(listed, of, pending)
 
 
+def identity(graph: Graph, position: int) -> str:
+    """What the state of a kernel node computes, the same in every plan that has it. Questions to one baseline have one."""
+    node = graph[position]
+    if KERNELS[node.op].family != "baseline":
+        return graph.identity(position).hex()
+    digest = hashlib.blake2b(f"baseline {node.version} {node.setting('window')}".encode(), digest_size=16)
+    for arg in node.args:
+        digest.update(graph.identity(arg))
+    return digest.hexdigest()
+
+
 def _place(found: dict[int, Table], key: int, kernel: Kernel, node: Node) -> int:
     """The index of the key's table, with the kernel in it. Baselines over the same operands and window are one histogram."""
     role: tuple[object, ...] = (node,)

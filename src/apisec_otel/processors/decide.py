@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -70,6 +71,27 @@ class Decide:
         self._now = 0
         self._repeats = Repeats(settings.repeats, _nanoseconds(settings.dedup))
         self._risk = EntityRisk(settings.entities, _nanoseconds(settings.forget))
+
+    @property
+    def meaning(self) -> str:
+        """Detectors, entities and endpoints go by their own ids."""
+        return ""
+
+    def snapshot(self) -> Iterator[bytes]:
+        """What was shown and all risk, as JSON, a piece at a time."""
+        for shown in self._repeats.rows():
+            yield json.dumps({"shown": shown}).encode()
+        for risk in self._risk.rows():
+            yield json.dumps({"risk": risk}).encode()
+        yield json.dumps({"now": self._now}).encode()
+
+    def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
+        """Goes on from there."""
+        for shard in map(json.loads, shards):
+            self._repeats.take(shard.get("shown", ()))
+            self._risk.take(shard.get("risk", ()))
+            self._now = shard.get("now", self._now)
+        return ()
 
     @property
     def evicted(self) -> int:

@@ -1,7 +1,7 @@
 """Runs all detectors at once: together they are one plan, which the native engine runs in one call a batch."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
@@ -76,9 +76,9 @@ class Detect:
         """Plans without running; raises ComponentError or ValueError with what a detector did wrong."""
         self.plan()
 
-    def plan(self) -> Plan:
-        """The plan of all running detectors."""
-        return plan.build(self._chosen(), memory=self.max_bytes)
+    def plan(self, meanings: Mapping[str, str] | None = None) -> Plan:
+        """The plan of all running detectors; `meanings` says what the values of columns depend on."""
+        return plan.build(self._chosen(), memory=self.max_bytes, meanings=meanings)
 
     def coverage(self) -> Coverage:
         """What the running detectors read of requests, and which of them are blind without it."""
@@ -91,7 +91,7 @@ class Detect:
     def build(self, host: Host) -> Processor:
         """The running plan."""
         try:
-            engine = Engine(self.plan())
+            engine = Engine(self.plan(host.meanings))
         except ImportError as error:
             raise ComponentError(f"processors::{host.id}: the native module is not built: {error}; run `make build`") from error
         running = Detecting(engine, frozenset(id for id, _, mode, _ in self.running() if mode == "shadow"), host)
@@ -156,6 +156,19 @@ class Detecting:
             self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
             if mode == "alert" or self._tell_shadow:
                 batch.raised.append(self._spoken(each))
+
+    @property
+    def meaning(self) -> str:
+        """Each table and kernel has an identity of its own."""
+        return ""
+
+    def snapshot(self) -> Iterator[bytes]:
+        """All that detectors remember."""
+        return self._engine.snapshot()
+
+    def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
+        """Goes on from there; what computes something else than before begins anew."""
+        return self._engine.restore(shards)
 
     def restart(self) -> None:
         """Ends a recording: windows close, tallies and flags go, baselines stay."""

@@ -1,11 +1,12 @@
 """Which endpoint was called, and on which object."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from apisec_otel import semconv
 from apisec_otel.component import Host, Processor, Size, for_native
-from apisec_otel.processors.native import native_step
+from apisec_otel.processors.native import native_step, restored
 from apisec_otel.spans.batch import SpanBatch
 
 
@@ -30,6 +31,14 @@ class Endpoints:
 
     needs: ClassVar[frozenset[str]] = frozenset({"request"})
     provides: ClassVar[frozenset[str]] = frozenset({"route", "endpoint", "object_id", "login", "login_failed", "probe"})
+
+    changes: ClassVar[dict[str, frozenset[str]]] = {
+        "login_routes": frozenset({"login", "login_failed"}),
+        "login_failed_status": frozenset({"login_failed"}),
+        "health_routes": frozenset({"probe"}),
+        "routes": frozenset({"route", "endpoint", "object_id"}),
+        "literals": frozenset({"route", "endpoint", "object_id"}),
+    }
 
     login_routes: tuple[str, ...] = (
         "login", "log-in", "log_in", "signin", "sign-in", "sign_in", "logon", "authenticate", "auth", "token", "session", "sessions",
@@ -98,3 +107,16 @@ class Naming:
     def process(self, batch: SpanBatch) -> None:
         """Fills route, endpoint, object_id, login, login_failed and probe."""
         self._step.process(batch.native)
+
+    @property
+    def meaning(self) -> str:
+        """A route is spelled the same whatever is set."""
+        return ""
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Names, spellings and templates."""
+        return iter(self._step.shards())
+
+    def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
+        """Goes on from there."""
+        return restored(self._step, shards)

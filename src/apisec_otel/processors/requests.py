@@ -1,6 +1,7 @@
 """Which spans are API requests, from where they came, and how they ended."""
 
 import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -8,7 +9,7 @@ from typing import Any, ClassVar, Final
 from pydantic import SecretStr
 
 from apisec_otel.component import Host, Processor, Size
-from apisec_otel.processors.native import native_step
+from apisec_otel.processors.native import native_step, restored
 from apisec_otel.spans.batch import SpanBatch
 
 IDLE_BEHIND: Final = 5 * 10**9
@@ -22,6 +23,8 @@ class Requests:
     provides: ClassVar[frozenset[str]] = frozenset(
         {"request", "time", "client", "network", "service", "succeeded", "denied", "not_found", "failed", "late"},
     )
+
+    changes: ClassVar[dict[str, frozenset[str]]] = {"trusted_proxies": frozenset({"client", "network", "session", "actor"})}
 
     trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
     """Networks whose forwarding headers are believed, in CIDR notation; loopback and private networks by default."""
@@ -115,6 +118,19 @@ class _Observing:
         """Whether a batch that is still to come begins over 10 minutes behind stream time; None of one without requests."""
         behind: bool | None = self._step.is_behind(batch.native)
         return behind
+
+    @property
+    def meaning(self) -> str:
+        """Ids and times mean the same whatever is set."""
+        return ""
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Stream time and the spans seen. It stands before all that counts, so it is copied after them: what is counted is seen."""
+        return iter(self._step.shards())
+
+    def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
+        """Goes on from there."""
+        return restored(self._step, shards)
 
     def restart(self) -> None:
         """Starts time anew, and forgets which spans were seen."""

@@ -1,12 +1,13 @@
 """Who called: principal, credential and session of each request."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
 from apisec_otel.component import Host, Processor, Size
-from apisec_otel.processors.native import native_step
+from apisec_otel.processors.native import native_step, restored
 from apisec_otel.spans.batch import SpanBatch
 
 
@@ -16,6 +17,13 @@ class Sessions:
 
     needs: ClassVar[frozenset[str]] = frozenset({"request", "client"})
     provides: ClassVar[frozenset[str]] = frozenset({"credential", "principal", "session", "actor", "authenticated"})
+
+    changes: ClassVar[dict[str, frozenset[str]]] = {
+        "idle": frozenset({"session", "actor"}),
+        "longest": frozenset({"session", "actor"}),
+        "principal": frozenset({"principal", "credential", "authenticated", "actor", "session"}),
+        "session": frozenset({"session", "actor"}),
+    }
 
     idle: timedelta = timedelta(minutes=30)
     """A session ends after this long without a request."""
@@ -63,6 +71,7 @@ class Identifying:
 
     def __init__(self, step: Any, host: Host) -> None:
         self._step = step
+        self.meaning = host.meanings.get("session", "")
         for name in ("entries", "bytes"):
             host.telemetry.observe(f"apisec_sessions_{name}", partial(self._metric, name))
         for name in ("evicted", "expired"):
@@ -91,3 +100,11 @@ class Identifying:
     def restart(self) -> None:
         """Closes all sessions."""
         self._step.restart()
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Open sessions."""
+        return iter(self._step.shards())
+
+    def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
+        """Goes on from there."""
+        return restored(self._step, shards)

@@ -1,7 +1,7 @@
 """A transport without sockets and a codec without spans, so that the service can be watched."""
 
 import queue
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,7 @@ class FakeTransport:
     def start(self) -> None:
         self.events.append("start")
 
-    def source(self) -> Iterator[FakeDelivery]:
+    def source(self, is_hurried: Callable[[], bool] = lambda: False) -> Iterator[FakeDelivery]:
         while (delivery := self.waiting.get()) is not None:
             yield delivery
 

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from apisec_otel.clock import ManualClock
 from apisec_otel.component import EndpointNames, Host
 from apisec_otel.config import read
 from apisec_otel.errors import ApisecError, ComponentError
-from apisec_otel.extensions.file_storage import Directory
+from apisec_otel.extensions.file_storage import Directory, FileStorage
 from apisec_otel.extensions.health_check import Health, HealthCheck
 from apisec_otel.service import Service
 from apisec_otel.spans.batch import SpanBatch
@@ -293,3 +294,95 @@ def test_the_log_escapes_what_others_wrote(capsys: pytest.CaptureFixture[str]) -
     assert "info" not in lines[0]
     assert "INFO" in lines[0]
     assert json.loads(lines[1])["msg"] == "x\ny"
+
+
+class Keeping(Counting):
+    """Keeps its total."""
+
+    meaning = ""
+
+    def snapshot(self) -> Iterator[bytes]:
+        yield b"%d" % self.total
+
+    def restore(self, shards: Any) -> list[str]:
+        self.total = int(b"".join(shards))
+        return []
+
+
+@pytest.fixture
+def kept(configured: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A service whose processors keep their totals in a directory."""
+    file, made, service = configured
+    monkeypatch.setattr(Count, "build", lambda settings, host: Keeping(settings.step))
+    storage = f"extensions: {{file_storage: {{directory: {tmp_path / 'state'}}}}}\nservice:\n  extensions: [file_storage]\n"
+    file.write_text(TEXT.replace("service:\n", storage))
+    return file, made, service
+
+
+def take(made: list[FakeTransport], times: int) -> None:
+    for _ in range(times):
+        made[-1].waiting.put(delivery := FakeDelivery())
+        until(lambda delivery=delivery: delivery.answer)
+
+
+def totals(service: Service) -> dict[str, int]:
+    return {id: each.total for id, each in processors(service).items()}
+
+
+def test_a_stop_and_a_start_forget_nothing(kept: Any) -> None:
+    _, made, service = kept
+    service.start()
+    take(made, 3)
+    service.stop()
+    service.start()
+    assert totals(service) == {"count": 6, "count/other": 3}
+    take(made, 1)
+    assert totals(service) == {"count": 8, "count/other": 4}
+
+
+def test_a_reload_hands_over_what_is_remembered(kept: Any) -> None:
+    file, made, service = kept
+    service.start()
+    take(made, 3)
+    file.write_text(file.read_text().replace("step: 2", "step: 5"))
+    service.reload()
+    assert totals(service) == {"count": 6, "count/other": 3}
+    take(made, 1)
+    assert totals(service)["count"] == 11
+    service.stop()
+    service.start()
+    assert totals(service) == {"count": 11, "count/other": 4}
+
+
+def test_a_bad_snapshot_is_set_aside_and_the_start_is_cold(kept: Any, tmp_path: Path, capsys: Any) -> None:
+    _, made, service = kept
+    service.start()
+    take(made, 3)
+    service.stop()
+    snapshot = tmp_path / "state" / "state.snapshot"
+    snapshot.write_bytes(snapshot.read_bytes()[:-1])
+    service.start()
+    assert totals(service) == {"count": 0, "count/other": 0}
+    assert capsys.readouterr().err.count("starting without memory") == 1
+    assert (tmp_path / "state" / "state.bad").exists()
+    take(made, 1)
+
+
+def test_health_says_that_state_is_not_kept(kept: Any) -> None:
+    _, made, service = kept
+    service.start()
+    service._keeper.failure = "No space left on device"
+    assert service.health() == Health(True, {"file_storage": "the last snapshot failed: No space left on device"})
+    take(made, 1)
+
+
+def test_a_directory_has_one_process(tmp_path: Path) -> None:
+    first, second = Directory(tmp_path), Directory(tmp_path, FileStorage(timeout=timedelta(0)))
+    first.start()
+    with pytest.raises(ComponentError, match="in use by another process"):
+        second.start()
+    first.stop()
+    second.start()
+    second.stop()
+    with pytest.raises(ComponentError, match="cannot be used: No such file"):
+        Directory(tmp_path / "none", FileStorage(create_directory=False)).start()

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{Call, Kind, Operand, Operands, PIECE, Piece, Settings, Tally, run};
+use crate::snapshot::{Sink, Source};
+use crate::table::snapshot::Section;
 use crate::table::{NONE, Table};
 
 const ROWS: usize = 400;
@@ -160,6 +162,37 @@ pub fn whole_state<K: Tally>() {
     }
     step(&kernel, &stream, ROWS / 2, ROWS, &mut after, &mut out);
     assert_eq!(out, whole(&kernel, &stream));
+}
+
+/// The stream, with the table written to a snapshot and read back before any of its rows: the same answers.
+pub fn snapshot<K: Tally>() {
+    let (kernel, stream) = (build::<K>(), stream(17));
+    for cut in (0..ROWS).step_by(7) {
+        let (mut table, mut out) = (table::<K>(), vec![]);
+        step(&kernel, &stream, 0, cut, &mut table, &mut out);
+        let mut table = reread(&table, super::laws::table::<K>(), K::CELLS, K::SPILLS);
+        step(&kernel, &stream, cut, ROWS, &mut table, &mut out);
+        assert_eq!(out, whole(&kernel, &stream), "{cut}");
+    }
+}
+
+fn reread(table: &Table, mut into: Table, cells: usize, spills: bool) -> Table {
+    let sections = [Section {
+        identity: "tested".into(),
+        cell: 0,
+        cells,
+        spills,
+    }];
+    let mut copying = table.start_copy();
+    loop {
+        let mut sink = Sink::default();
+        if !table.copy(&mut copying, &sections, &mut sink) {
+            break into;
+        }
+        let bytes = sink.into_bytes();
+        let read = into.load(&sections, &mut Source::of(&bytes));
+        assert!(read.is_ok());
+    }
 }
 
 pub fn zero_is_fresh<K: Tally>() {

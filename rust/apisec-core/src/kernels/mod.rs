@@ -285,6 +285,7 @@ macro_rules! kernels {
                 type Tested = super::super::$module::$name;
                 #[test] fn any_cut_answers_alike() { crate::kernels::laws::any_cut::<Tested>(); }
                 #[test] fn cells_are_the_whole_state() { crate::kernels::laws::whole_state::<Tested>(); }
+                #[test] fn a_snapshot_is_the_whole_state() { crate::kernels::laws::snapshot::<Tested>(); }
                 #[test] fn zero_cells_are_the_beginning() { crate::kernels::laws::zero_is_fresh::<Tested>(); }
                 #[test] fn other_keys_change_nothing() { crate::kernels::laws::other_keys::<Tested>(); }
                 #[test] fn masked_rows_count_alike() { crate::kernels::laws::masked::<Tested>(); }

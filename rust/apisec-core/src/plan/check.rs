@@ -8,6 +8,7 @@ use super::pointwise::{Binary, Compare, Join, Unary};
 use super::spec::{Error, NodeSpec, PlanSpec, VERSION};
 use crate::kernels::learned::{self, Question};
 use crate::kernels::{Kernel, Kind, Settings, TALLIES, window};
+use crate::table::snapshot::Section;
 
 /// Nodes and operands of a plan at most: each may hold a column of 4 kB.
 const LARGEST: usize = 32_768;
@@ -29,6 +30,7 @@ pub struct Shape {
     pub key: IdAt,
     pub cells: usize,
     pub handles: Vec<usize>,
+    pub sections: Vec<Section>,
 }
 
 type Checks<T> = Result<T, String>;
@@ -63,6 +65,7 @@ pub fn check(spec: &PlanSpec) -> Result<Checked, Error> {
             key: IdAt(usize::MAX),
             cells: 0,
             handles: Vec::new(),
+            sections: Vec::new(),
         });
     }
     for (at, node) in spec.nodes.iter().enumerate() {
@@ -407,8 +410,7 @@ impl Checked {
         spec: &PlanSpec,
         table: Option<usize>,
         by: Option<usize>,
-        cells: usize,
-        spills: bool,
+        (identity, cells, spills): (String, usize, bool),
     ) -> Checks<(usize, usize)> {
         let table = table
             .filter(|&table| table < spec.tables.len())
@@ -427,6 +429,12 @@ impl Checked {
         if spills {
             shape.handles.push(cell);
         }
+        shape.sections.push(Section {
+            identity,
+            cell,
+            cells,
+            spills,
+        });
         Ok((table, cell))
     }
 
@@ -455,8 +463,7 @@ impl Checked {
             spec,
             node.table,
             Some(node.args[at]),
-            declared.cells,
-            declared.spills,
+            (node.identity.clone(), declared.cells, declared.spills),
         )?;
         let out = self.number(|out| {
             Node::Tally(Tally {
@@ -503,12 +510,20 @@ impl Checked {
         let baseline = match known {
             Some(known) => known,
             None => {
-                let (table, cell) =
-                    self.place_in(spec, node.table, Some(node.args[1]), state.cells(), true)?;
+                let identity = node.identity.clone();
+                let waits = if identity.is_empty() {
+                    String::new()
+                } else {
+                    format!("pending {identity}")
+                };
+                let learned = (identity.clone(), state.cells(), true);
+                let (table, cell) = self.place_in(spec, node.table, Some(node.args[1]), learned)?;
+                let waiting = (waits, learned::PENDING_CELLS, false);
                 let (pending, pending_cell) = self
-                    .place_in(spec, node.pending, None, learned::PENDING_CELLS, false)
+                    .place_in(spec, node.pending, None, waiting)
                     .map_err(|what| format!("pending: {what}"))?;
                 self.baselines.push(Baseline {
+                    identity,
                     state,
                     value,
                     by,

@@ -2,6 +2,9 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use crate::error::Result;
+use crate::snapshot::{Sink, Source};
+
 const DAY: i64 = 86_400 * 1_000_000_000;
 const MOST: usize = 65_536;
 
@@ -41,6 +44,34 @@ impl Flags {
     /// Forgets what is over.
     pub fn forget(&mut self, now: i64) {
         self.trim(now);
+    }
+
+    /// Copies who is flagged, and who was raised in this second.
+    pub fn copy(&self, to: &mut Sink) {
+        to.number(self.line.len() as u64);
+        for &(entity, until) in &self.line {
+            to.number(entity);
+            to.signed(until);
+        }
+        to.number(self.raised.len() as u64);
+        to.words(&self.raised);
+    }
+
+    /// Takes up what was copied.
+    ///
+    /// # Errors
+    /// It is no copy.
+    pub fn load(&mut self, from: &mut Source<'_>) -> Result<()> {
+        for _ in 0..from.count(16)? {
+            let (entity, until) = (from.number()?, from.signed()?);
+            self.until.insert(entity, until);
+            self.line.push_back((entity, until));
+        }
+        for _ in 0..from.count(8)? {
+            let entity = from.number()?;
+            self.raise(entity);
+        }
+        Ok(())
     }
 
     fn trim(&mut self, now: i64) {

@@ -4,6 +4,7 @@ use super::columns::Arenas;
 use super::node::{Ask, Asked, Baseline, IdAt, Place, Tally};
 use crate::kernels::learned::PENDING_CELLS;
 use crate::kernels::{Call, Operands, PIECE, Piece};
+use crate::table::snapshot::Section;
 use crate::table::{NONE, Table};
 
 /// A table with its key column and the slots of the piece's rows.
@@ -12,6 +13,8 @@ pub struct Shared {
     pub table: Table,
     pub key: IdAt,
     pub identity: String,
+    /// Its kernels' cells, of those that are kept in snapshots.
+    pub sections: Vec<Section>,
     slots: Vec<u32>,
     found: u64,
 }
@@ -20,6 +23,8 @@ pub struct Shared {
 #[derive(Debug, Default)]
 pub struct Line {
     pub open: i64,
+    /// Windows closed since the plan began.
+    pub closed: u64,
     pub waiting: Vec<(u32, u64)>,
     swept_at: usize,
 }
@@ -42,11 +47,13 @@ pub struct Asking<'a> {
 }
 
 impl Shared {
-    pub fn new(table: Table, key: IdAt, identity: String) -> Self {
+    pub fn new(table: Table, key: IdAt, identity: String, mut sections: Vec<Section>) -> Self {
+        sections.retain(|section| !section.identity.is_empty() && !identity.is_empty());
         Self {
             table,
             key,
             identity,
+            sections,
             slots: vec![NONE; PIECE],
             found: 0,
         }
@@ -63,8 +70,9 @@ impl Shared {
 }
 
 impl Line {
-    /// Takes what waits; the line begins anew.
+    /// Takes what waits, for the window closes; the line begins anew.
     pub fn take(&mut self) -> Vec<(u32, u64)> {
+        self.closed += 1;
         self.swept_at = 0;
         std::mem::take(&mut self.waiting)
     }

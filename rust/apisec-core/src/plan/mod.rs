@@ -6,6 +6,7 @@
 mod check;
 mod columns;
 mod flags;
+mod keep;
 mod keyed;
 mod node;
 mod pointwise;
@@ -21,5 +22,7 @@ pub use run::{Plan, Wanted};
 pub use signal::{Answers, Raised};
 pub use spec::Error;
 
+#[cfg(test)]
+mod keep_tests;
 #[cfg(test)]
 mod tests;

@@ -82,6 +82,8 @@ pub struct Ask {
 /// What several questions share: one state learned from one column.
 #[derive(Debug, PartialEq)]
 pub struct Baseline {
+    /// What it learns; empty when it is not kept in snapshots.
+    pub identity: String,
     pub state: State,
     pub value: Place,
     pub by: IdAt,

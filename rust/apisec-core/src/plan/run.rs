@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::check::check;
 use super::columns::{Arenas, Data, Rows, fill};
 use super::flags::Flags;
+use super::keep::Loading;
 use super::keyed::{Asking, Keyed, Shared};
 use super::node::{Baseline, Input, Node, Place};
 use super::pointwise;
@@ -45,6 +46,7 @@ pub struct Plan {
     late: Vec<bool>,
     learning: Vec<bool>,
     flagging: Vec<(usize, u64)>,
+    pub(super) loading: Loading,
 }
 
 impl Plan {
@@ -71,6 +73,7 @@ impl Plan {
                     Table::new(shape.cells, shape.handles, table.bytes, table.expiry),
                     shape.key,
                     table.identity.clone(),
+                    shape.sections,
                 )
             });
         Ok(Self {
@@ -90,6 +93,7 @@ impl Plan {
             late: Vec::with_capacity(PIECE),
             learning: vec![false; PIECE],
             flagging: Vec::new(),
+            loading: Loading::default(),
         })
     }
 

@@ -38,6 +38,9 @@ pub struct NodeSpec {
     pub args: Vec<usize>,
     #[serde(default)]
     pub settings: Map<String, Value>,
+    /// What the state of a kernel computes; without it the state is not kept in snapshots.
+    #[serde(default)]
+    pub identity: String,
     pub table: Option<usize>,
     pub pending: Option<usize>,
     pub asked: Option<Vec<usize>>,

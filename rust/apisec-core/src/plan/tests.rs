@@ -8,10 +8,10 @@ use crate::table::Metrics;
 
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_700_000_000 * SECOND;
-const BOLA: &str = include_str!("../../tests/plans/bola.json");
-const CREDENTIALS: &str = include_str!("../../tests/plans/credentials.json");
+pub(super) const BOLA: &str = include_str!("../../tests/plans/bola.json");
+pub(super) const CREDENTIALS: &str = include_str!("../../tests/plans/credentials.json");
 
-fn load(json: &str) -> Plan {
+pub(super) fn load(json: &str) -> Plan {
     match Plan::load(json) {
         Ok(plan) => plan,
         Err(error) => unreachable!("{error}"),
@@ -38,7 +38,7 @@ impl Draw {
 }
 
 /// Rows with missing values, late ones, idle gaps, bursts of over 512 in a second, and of each key one that is much busier than the others.
-fn rows(plan: &Plan, seed: u64, length: usize) -> ColumnMap {
+pub(super) fn rows(plan: &Plan, seed: u64, length: usize) -> ColumnMap {
     let mut draw = Draw(seed);
     let (mut time, mut times, mut late) = (START, vec![], vec![]);
     for _ in 0..length {
@@ -87,7 +87,7 @@ fn rows(plan: &Plan, seed: u64, length: usize) -> ColumnMap {
     }
 }
 
-fn run(plan: &mut Plan, rows: &dyn Rows, all: bool) -> Answers {
+pub(super) fn run(plan: &mut Plan, rows: &dyn Rows, all: bool) -> Answers {
     let values: Vec<usize> = (0..14).collect();
     match plan.run(
         rows,
@@ -101,7 +101,7 @@ fn run(plan: &mut Plan, rows: &dyn Rows, all: bool) -> Answers {
     }
 }
 
-fn append(to: &mut Answers, mut piece: Answers, first: usize) {
+pub(super) fn append(to: &mut Answers, mut piece: Answers, first: usize) {
     piece
         .raised
         .iter_mut()
@@ -115,7 +115,7 @@ fn append(to: &mut Answers, mut piece: Answers, first: usize) {
         .for_each(|(to, piece)| to.extend(piece));
 }
 
-fn metrics(plan: &Plan) -> Vec<Metrics> {
+pub(super) fn metrics(plan: &Plan) -> Vec<Metrics> {
     plan.tables().map(|(_, metrics)| metrics).collect()
 }
 
@@ -247,7 +247,7 @@ fn masks_change_no_raised_row_and_no_table() {
     assert!(with_masks.scores.is_empty() && with_masks.learning.is_empty());
 }
 
-fn bola_rows(rows: &[(i64, u64, u64)]) -> ColumnMap {
+pub(super) fn bola_rows(rows: &[(i64, u64, u64)]) -> ColumnMap {
     let column = |name: &str, data: Data| (name.to_owned(), data);
     let columns = HashMap::from([
         column(

@@ -1,5 +1,7 @@
 //! Which endpoint a request hit: service, method and route template, in one spelling for all stacks.
 
+mod keep;
+
 use super::learned::{Asked, Learned, Limits, Merged, TICK};
 use super::query;
 use super::template::{self, Template};

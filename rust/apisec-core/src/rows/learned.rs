@@ -1,5 +1,9 @@
 //! Templates learned from paths that succeeded, service by service, where no route is given.
 
+mod keep;
+
+pub use keep::Copying;
+
 use super::endpoints::Route;
 use super::template::{self, Template};
 use super::tree::{Tree, Words};

@@ -1,5 +1,7 @@
 //! Which rows are requests, when they count, and where they came from.
 
+mod keep;
+
 use super::address::{self, Network};
 use super::memo::Memo;
 use super::retries::{Retries, Seen, Written};

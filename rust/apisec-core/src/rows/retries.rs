@@ -1,5 +1,7 @@
 //! The memory of request spans already observed, so that a retry is not counted twice and keeps its annotations.
 
+mod keep;
+
 use crate::codec::Annotation;
 use crate::hash::IdMap;
 use hashbrown::hash_map::Entry;
@@ -32,6 +34,8 @@ pub enum Seen {
 pub struct Retries {
     starts: IdMap<u64, u64>,
     order: VecDeque<(u64, i64)>,
+    /// Spans forgotten since the start: the number of the first in `order`.
+    forgotten: u64,
     notes: IdMap<u64, Written>,
     written: usize,
     cap: usize,
@@ -43,6 +47,7 @@ impl Retries {
         Self {
             starts: IdMap::default(),
             order: VecDeque::new(),
+            forgotten: 0,
             notes: IdMap::default(),
             written: 0,
             cap,
@@ -82,7 +87,9 @@ impl Retries {
 
     /// Remembers nothing: what comes again is observed again.
     pub fn clear(&mut self) {
+        let forgotten = self.forgotten + self.order.len() as u64;
         *self = Self::new(self.cap);
+        self.forgotten = forgotten;
     }
 
     fn forget(&mut self, now: i64) {
@@ -91,6 +98,7 @@ impl Retries {
                 return;
             }
             self.order.pop_front();
+            self.forgotten += 1;
             self.starts.remove(&id);
             if let Some(written) = self.notes.remove(&id) {
                 self.written -= cost(&written);

@@ -1,5 +1,7 @@
 //! Who asked and in which session.
 
+mod keep;
+
 use super::memo::Memo;
 use crate::codec::{Member, Record, Slice, SpanBatch};
 use crate::hash::{self, Hasher};

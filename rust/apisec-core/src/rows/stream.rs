@@ -75,6 +75,16 @@ impl Stream {
         self.now > 0 && time < self.now.saturating_sub(BEHIND)
     }
 
+    /// Stream time and the leap that waits for another row's consent.
+    pub fn saved(&self) -> (i64, Option<i64>) {
+        (self.now, self.leap)
+    }
+
+    /// Goes on from where another stream was.
+    pub fn restore(&mut self, (now, leap): (i64, Option<i64>)) {
+        *self = Self { now, leap };
+    }
+
     /// Starts anew at the next row: a file that begins in the past of the one before.
     pub fn restart(&mut self) {
         *self = Self::default();

@@ -26,6 +26,19 @@ pub struct Tree {
     ends: bool,
 }
 
+/// One level as a snapshot has it.
+#[derive(Debug)]
+pub struct Node<'a> {
+    /// The words that lead to it.
+    pub path: Vec<&'a str>,
+    /// Successes at it and below.
+    pub hits: u64,
+    /// Its words have become a variable.
+    pub collapsed: bool,
+    /// A template ends here.
+    pub ends: bool,
+}
+
 impl Tree {
     /// The segments of a path with variables in their places; None where a level is full.
     pub fn resolve<'a>(
@@ -160,6 +173,67 @@ impl Tree {
                 self.words.entry(word).or_default().merge(below, literal);
             }
         }
+    }
+
+    /// Levels seen more than `seen` times and what they are made of, each after the one above it.
+    pub fn nodes(&self, seen: u64) -> Vec<Node<'_>> {
+        let mut nodes = Vec::new();
+        self.list(&mut Vec::new(), seen, &mut nodes);
+        nodes
+    }
+
+    fn list<'a>(&'a self, path: &mut Vec<&'a str>, seen: u64, nodes: &mut Vec<Node<'a>>) {
+        nodes.push(Node {
+            path: path.clone(),
+            hits: self.hits,
+            collapsed: self.collapsed,
+            ends: self.ends,
+        });
+        for (word, below) in self.words.iter().filter(|(_, below)| below.hits > seen) {
+            path.push(word);
+            below.list(path, seen, nodes);
+            path.pop();
+        }
+        if let Some(below) = &self.variable {
+            path.push(VARIABLE);
+            below.list(path, seen, nodes);
+            path.pop();
+        }
+    }
+
+    /// Whether `nodes` lists all levels of a template.
+    pub fn is_kept(&self, resolved: &[&str], seen: u64) -> bool {
+        match resolved.split_first() {
+            None => true,
+            Some((&VARIABLE, rest)) => self
+                .variable
+                .as_ref()
+                .is_some_and(|below| below.is_kept(rest, seen)),
+            Some((first, rest)) => self
+                .words
+                .get(*first)
+                .is_some_and(|below| below.hits > seen && below.is_kept(rest, seen)),
+        }
+    }
+
+    /// Makes a level as it was listed; the bytes that were added.
+    pub fn put(&mut self, path: &[&str], hits: u64, collapsed: bool, ends: bool) -> usize {
+        let Some((first, rest)) = path.split_first() else {
+            self.hits = self.hits.max(hits);
+            self.collapsed |= collapsed;
+            self.ends |= ends;
+            return 0;
+        };
+        if *first == VARIABLE {
+            let fresh = if self.variable.is_none() { NODE } else { 0 };
+            let below = self.variable.get_or_insert_default();
+            return fresh + below.put(rest, hits, collapsed, ends);
+        }
+        if let Some(known) = self.words.get_mut(*first) {
+            return known.put(rest, hits, collapsed, ends);
+        }
+        let fresh = self.words.entry((*first).into()).or_default();
+        NODE + first.len() + fresh.put(rest, hits, collapsed, ends)
     }
 
     /// Bytes held, all levels below counted.

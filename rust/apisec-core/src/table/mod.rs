@@ -6,6 +6,7 @@
 
 mod queues;
 mod slab;
+pub mod snapshot;
 mod spill;
 
 use std::collections::VecDeque;

@@ -4,9 +4,9 @@ const KEY: usize = 0;
 const FIRST: usize = 1;
 const LAST: usize = 2;
 const STATE: usize = 3;
-const HEADER: usize = 4;
+pub const HEADER: usize = 4;
 
-const PLACE: u64 = 0b11;
+pub const PLACE: u64 = 0b11;
 const LATER: u64 = 0b100;
 const VISITED: u64 = 0b1000;
 const WORDS_SHIFT: u32 = 8;
@@ -115,6 +115,39 @@ impl Slab {
             1 => Place::Probation,
             _ => Place::Main,
         }
+    }
+
+    /// What a snapshot keeps of an entry beside its cells: key, first and last visit, and its marks.
+    pub fn saved(&self, slot: u32) -> [u64; HEADER] {
+        let mut header = [0; HEADER];
+        if let Some(words) = self.words.get(self.at(slot)..) {
+            header
+                .iter_mut()
+                .zip(words)
+                .for_each(|(to, &from)| *to = from);
+        }
+        header[STATE] &= PLACE | LATER | VISITED;
+        header
+    }
+
+    /// Gives an entry its visits and marks back; it stays where it is.
+    pub fn restore(&mut self, slot: u32, saved: &[u64; HEADER]) {
+        let at = self.at(slot);
+        self.words[at + FIRST] = saved[FIRST];
+        self.words[at + LAST] = saved[LAST];
+        self.words[at + STATE] |= saved[STATE] & (LATER | VISITED);
+    }
+
+    /// The place of a fresh entry in the list of fresh ones.
+    pub fn fresh_place(&self, slot: u32) -> usize {
+        (self.words[self.at(slot) + STATE] >> FRESH_SHIFT) as usize
+    }
+
+    /// Moves a fresh entry to the queue that it was in before; its visits there stay known.
+    pub fn requeue(&mut self, slot: u32, place: Place) {
+        let at = self.at(slot) + STATE;
+        self.words[at] =
+            self.words[at] & (WORDS_MASK << WORDS_SHIFT | LATER | VISITED) | place as u64;
     }
 
     /// Moves an entry; visits before that are forgotten in its new queue.
