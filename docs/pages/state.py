@@ -2,9 +2,11 @@
 
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from apisec_otel import api
+from apisec_otel.plan.words import spell
 from docs.pages import markdown
 
 INTRO = """\
@@ -35,7 +37,7 @@ def _arguments(function: Callable[..., Any]) -> str:
         if each.kind is each.KEYWORD_ONLY and "*" not in parts:
             parts.append("*")
         default = f"={each.default!r}" if each.default is not each.empty and each.default is not None else ""
-        default = "=30 min" if "timedelta" in default else default
+        default = f"={spell(each.default)}" if isinstance(each.default, timedelta) else default
         parts.append(f"{'*' if each.kind is each.VAR_POSITIONAL else ''}{name}{'=None' if each.default is None else default}")
     return ", ".join(parts)
 

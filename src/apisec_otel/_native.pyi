@@ -1,7 +1,7 @@
 """Typed face of the native module: codec, row processors, plan and transport."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,28 @@ def transcode(json: bytes) -> bytes:
 
 def split(request: bytes, max_spans: int, max_bytes: int) -> list[bytes]:
     """A request cut at span boundaries into parts of at most `max_spans` spans and `max_bytes` bytes."""
+
+Released: TypeAlias = tuple[SpanBatch, bytes, bytes]
+"""Requests in order of time; as u64 which request each is, as u32 the row of the batch in hand before which it was released."""
+
+class Steps:
+    """Requests held back until those before them have come."""
+
+    def __new__(cls, settings: str) -> Steps: ...
+    def process(self, batch: SpanBatch) -> Released:
+        """Holds the new requests of a batch; those whose time has come."""
+    def advance(self, now: int) -> Released:
+        """Lets stream time (ns) pass without a request."""
+    def drain(self) -> Released:
+        """Everything that is held."""
+    def reuse(self, batch: SpanBatch) -> None:
+        """Takes back the memory of a released batch; it is empty afterwards."""
+    def bound(self) -> int:
+        """Time (ns) before which nothing will be released any more."""
+    def restart(self) -> None:
+        """Begins anew with another recording."""
+    def counts(self) -> dict[str, int]:
+        """`late` and `hurried` since the start; `held` and `bytes` now."""
 
 class Plan:
     """All detectors as one plan, with everything they remember. ValueError says which node is wrong."""

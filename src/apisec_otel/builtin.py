@@ -39,6 +39,7 @@ BUILTIN: dict[Family, dict[str, str]] = {
     "detectors": {
         "auth_bruteforce": "apisec_otel.detectors.auth_bruteforce:AuthBruteforce",
         "bola_enumeration": "apisec_otel.detectors.bola_enumeration:BolaEnumeration",
+        "bola_walk": "apisec_otel.detectors.bola_walk:BolaWalk",
         "scan_probing": "apisec_otel.detectors.scan_probing:ScanProbing",
     },
 }

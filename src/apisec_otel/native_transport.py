@@ -54,12 +54,14 @@ class NativeTransport:
                 raise ComponentError(f"receivers::{receiver.id} cannot listen: {error}") from error
 
     def source(self, is_hurried: Callable[[], bool] = lambda: False) -> Iterator["NativeDelivery"]:
-        """Everything that waits, together; an empty turn now and then; ends once drained."""
+        """Everything that waits, together; an empty turn now and then, and a last one once drained."""
         while True:
             requests = self._io.pull(wait=HURRIED if is_hurried() else IDLE)
-            if not requests and self._drained.is_set():
+            batch = SpanBatch(self._native.batch(requests))
+            batch.over = not requests and self._drained.is_set()
+            yield NativeDelivery(requests, batch)
+            if batch.over:
                 return
-            yield NativeDelivery(requests, SpanBatch(self._native.batch(requests)))
 
     def sink(self, exporter: str) -> "NativeSink":
         """The exporter that answers the senders."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from apisec_otel.api import Id, Logic, Number, Request, Severity, Signal, State, absolute, exp, known, log, maximum, minimum, when
+from apisec_otel.api import Id, Logic, Number, Request, Severity, Signal, State, Step, absolute, exp, known, log, maximum, minimum, when
 from apisec_otel.plan.build import Plan, finish
 from apisec_otel.plan.draft import Chosen, draft
 
@@ -39,6 +39,14 @@ class Drawn:
             yield draw.signal()
 
 
+@dataclass(frozen=True)
+class DrawnInOrder(Drawn):
+    """As `Drawn`, with the kernels that need rows in order."""
+
+    def signals(self, row: Step, state: State) -> Iterator[Signal]:
+        return super().signals(row, state)
+
+
 class Draw:
     """Expressions of bounded depth."""
 
@@ -58,7 +66,10 @@ class Draw:
         )
 
     def id(self) -> Id:
-        return getattr(self.row, self.chance.choice(IDS))  # type: ignore[no-any-return]
+        column: Id = getattr(self.row, self.chance.choice(IDS))
+        if self.state.in_order and self.chance.random() < 0.1:
+            return self.state.last(column, by=self.key(), within=timedelta(seconds=self.chance.choice(_LENGTHS)))
+        return column
 
     def key(self) -> Id | tuple[Id, ...]:
         return self.id() if self.chance.random() < 0.6 else (self.id(), self.id())
@@ -119,7 +130,13 @@ class Draw:
             lambda: state.trw(self.logic(depth), by=by, where=where, half_life=within),
             lambda: state.owner(self.key(), by=by, principal=self.key(), where=where),
         ]
-        return self.chance.choice(choices)()
+        in_order: list[Callable[[], Number]] = [
+            lambda: state.streak(self.logic(depth), by=by, where=where, within=within),
+            lambda: state.last(self.number(depth), by=by, where=where, within=within),
+            lambda: state.surprise(self.id(), by=by, where=where, within=within),
+            lambda: state.since(by=by, where=where, within=within),
+        ]
+        return self.chance.choice(choices + (in_order if state.in_order else []))()
 
     def baseline(self, depth: int) -> Number:
         value = self.number(depth)
@@ -137,7 +154,8 @@ class Draw:
 def random_plan(seed: int, *, memory: int | None) -> Plan:
     """A plan of one to four signals; `memory` caps every table below what the planner would let pass."""
     chance = random.Random(seed)
-    detectors = [Chosen(id=f"drawn_{n}", detector=Drawn(seed + n, chance.randint(1, 2)), q=0.2, flags=n == 0) for n in range(2)]
+    kind = chance.choice([Drawn, DrawnInOrder])
+    detectors = [Chosen(id=f"drawn_{n}", detector=kind(seed + n, chance.randint(1, 2)), q=0.2, flags=n == 0) for n in range(2)]
     plan = finish(*draft(detectors), memory=1 << 33)
     return plan if memory is None else capped(plan, memory)
 

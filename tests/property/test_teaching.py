@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plans import SECOND, capped, random_cuts
 
-from apisec_otel.api import Request, Severity, Signal, State, maximum
+from apisec_otel.api import Request, Severity, Signal, State, Step, maximum
 from apisec_otel.plan.build import Plan, build
 from apisec_otel.plan.draft import Chosen, Detector
 
@@ -65,6 +65,18 @@ class Wide:
         foreign = state.owner(row.object_id, by=row.endpoint, principal=row.principal, where=row.succeeded)
         yield Signal(p=new, entity=row.principal, evidence={"kept": kept, "foreign": foreign}, because="")
         yield Signal(when=~row.succeeded & (kept > 0.3), entity=row.client, evidence={"new": new, "foreign": foreign}, because="")
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """What learns and needs rows in order."""
+
+    owasp: ClassVar[str] = "API1:2023"
+    severity: ClassVar[Severity] = "medium"
+
+    def signals(self, row: Step, state: State) -> Iterator[Signal]:
+        bits = state.surprise(row.object_id, by=row.principal, taught_by=row.client, where=~row.succeeded)
+        yield Signal(when=bits > 4, entity=row.principal, evidence={"bits": bits}, because="")
 
 
 def _plan(*, flags: bool = True, q: float = 0.05, detector: Detector | None = None) -> Plan:
@@ -141,6 +153,20 @@ def test_every_learner_is_the_oracle(seed: int, memory: int | None, per_second: 
     assert difference(ours, theirs, json.loads(plan.spec)["nodes"]) == ""
     if memory is None and ask_all and per_second < 1_500:
         assert all(_answers(ours, plan.spec, op) for op in ("novelty", "always", "owner"))
+
+
+@pytest.mark.skipif(not NATIVE, reason="the native module is not built")
+@settings(deadline=None, max_examples=12)
+@given(seed=st.integers(0, 2**32), memory=st.sampled_from([None, None, 20_000]), objects=st.sampled_from([2, 400]), ask_all=st.booleans())
+def test_successors_are_the_oracles(seed: int, memory: int | None, objects: int, ask_all: bool) -> None:
+    """Few successors and more than are kept, under any cut and cap."""
+    plan = _plan(detector=InOrder()) if memory is None else capped(_plan(detector=InOrder()), memory)
+    rows = _rows(seed, 2_000, per_second=200, objects=objects)
+    ours = run_reference(plan.spec, rows, [0, len(rows)], ask_all=ask_all)
+    theirs = run_native(plan.spec, rows, random_cuts(seed, len(rows)), ask_all=ask_all)
+    assert difference(ours, theirs, json.loads(plan.spec)["nodes"]) == ""
+    if memory is None:
+        assert _answers(ours, plan.spec, "surprise")
 
 
 @pytest.mark.slow

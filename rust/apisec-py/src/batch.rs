@@ -61,6 +61,13 @@ pub struct SpanBatch {
 }
 
 impl SpanBatch {
+    /// A batch made elsewhere.
+    pub fn of(batch: codec::SpanBatch) -> Self {
+        Self {
+            batch: Mutex::new(batch),
+        }
+    }
+
     /// A batch of members decoded elsewhere.
     pub fn from_members(members: Vec<codec::Member>) -> Self {
         Self {

@@ -259,6 +259,7 @@ fn kernels() -> Vec<(&'static str, &'static str, usize)> {
             ("quantile", "number", State::Histogram.cells()),
             ("tail", "number", State::Histogram.cells()),
             ("novelty", "id", State::Novelty.cells()),
+            ("surprise", "id", State::Successors.cells()),
             ("always", "logic", State::Always.cells()),
             ("pending", "number", PENDING_CELLS),
         ])

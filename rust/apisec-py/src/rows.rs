@@ -3,10 +3,10 @@
 use crate::batch::{SpanBatch, Vocabulary};
 use crate::detach::detached;
 use crate::snapshot::{self, Shards};
-use apisec_core::rows::{coverage, endpoints, requests, sessions};
+use apisec_core::rows::{coverage, endpoints, requests, sessions, steps};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Locks; a panic inside was already turned into an error and the state is still whole rows.
@@ -252,10 +252,76 @@ fn told<'py>(py: Python<'py>, service: &coverage::Service) -> PyResult<Bound<'py
     Ok(said)
 }
 
+/// Requests held back until those before them have come.
+#[pyclass(frozen, module = "apisec_otel._native")]
+pub struct Steps(Mutex<steps::Steps>);
+
+/// A batch, and as bytes of u64 and u32 which request each row is and the row before which it was released.
+type Released<'py> = (SpanBatch, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+fn released<'py>(
+    py: Python<'py>,
+    call: impl FnOnce() -> PyResult<steps::Released> + Send,
+) -> PyResult<Released<'py>> {
+    let (batch, numbers, before) = detached(py, || {
+        call().map(|mut released| {
+            let numbers = released.numbers.iter().map(|number| number.to_ne_bytes());
+            let numbers = numbers.collect::<Vec<_>>().concat();
+            let before = released.before.iter().map(|row| row.to_ne_bytes());
+            let before = before.collect::<Vec<_>>().concat();
+            (SpanBatch::of(released.batch()), numbers, before)
+        })
+    })?;
+    Ok((batch, PyBytes::new(py, &numbers), PyBytes::new(py, &before)))
+}
+
+#[pymethods]
+impl Steps {
+    #[new]
+    fn new(settings: &str) -> PyResult<Self> {
+        Ok(Self(Mutex::new(steps::Steps::new(&parse(settings)?))))
+    }
+
+    fn process<'py>(&self, py: Python<'py>, batch: &SpanBatch) -> PyResult<Released<'py>> {
+        released(py, || batch.with_mut(|batch| lock(&self.0).process(batch)))
+    }
+
+    fn advance<'py>(&self, py: Python<'py>, now: i64) -> PyResult<Released<'py>> {
+        released(py, || Ok(lock(&self.0).advance(now)))
+    }
+
+    fn drain<'py>(&self, py: Python<'py>) -> PyResult<Released<'py>> {
+        released(py, || Ok(lock(&self.0).drain(0)))
+    }
+
+    fn reuse(&self, py: Python<'_>, batch: &SpanBatch) -> PyResult<()> {
+        detached(py, || batch.with_mut(|batch| lock(&self.0).reuse(batch)))
+    }
+
+    fn bound(&self) -> i64 {
+        lock(&self.0).bound()
+    }
+
+    fn restart(&self) {
+        lock(&self.0).restart();
+    }
+
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let state = lock(&self.0).counts();
+        let counts = PyDict::new(py);
+        counts.set_item("late", state.late)?;
+        counts.set_item("hurried", state.hurried)?;
+        counts.set_item("held", state.held)?;
+        counts.set_item("bytes", state.bytes)?;
+        Ok(counts)
+    }
+}
+
 /// Adds this file's classes to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Requests>()?;
     module.add_class::<Endpoints>()?;
     module.add_class::<Sessions>()?;
-    module.add_class::<Coverage>()
+    module.add_class::<Coverage>()?;
+    module.add_class::<Steps>()
 }

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.component import EndpointNames
-from apisec_otel.findings.finding import SUPPRESSED, Hash, Rule
+from apisec_otel.findings.finding import SUPPRESSED, Finding, Hash, Rule
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import SEVERITIES
 from apisec_otel.receivers.otlp_json_file import Fault
@@ -23,20 +23,34 @@ NANO = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A batch after the pipeline: every row has a score of each detector, whether or not it was raised."""
+    """A batch after the pipeline: every row that is judged has a score of each detector, whether or not it was raised."""
 
     batch: SpanBatch
-    """With its findings, suppressed ones too, in row order."""
+    """What came, with its findings, suppressed ones too, in the order they were made."""
     scores: Mapping[str, NDArray[np.floating[Any]]]
     """By detector: 0 to 1 for each row; NaN is 0."""
     learning: NDArray[np.bool_]
     """For each row: some detector asked of it lacks support."""
     ended: Sequence[tuple[int, int]] = ()
-    """Sessions that will not come again, expired or evicted: the row of the batch before which each ended, and its key."""
+    """Sessions that will not come again, expired or evicted: the row before which each ended, and its key."""
     restarted: bool = False
     """Another recording begins with this batch: every session of the one before has ended."""
     shadow: frozenset[str] = frozenset()
     """Detectors on trial: their scores are told and count for nothing."""
+    held_findings: Sequence[Finding] | None = None
+    """Where requests are judged in order: findings on the rows of `batch.steps`, those made earlier too."""
+    drained: Judged | None = None
+    """What was still held of the recording before."""
+
+    @property
+    def rows(self) -> SpanBatch:
+        """The batch whose rows are judged now: that of the requests released, where some detector wants them in order."""
+        return self.batch if self.batch.steps is None else self.batch.steps
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Findings on the rows, suppressed ones too."""
+        return self.batch.findings if self.held_findings is None else self.held_findings
 
 
 class Engine(Protocol):
@@ -110,16 +124,23 @@ class Rows:
         return [digits[at : at + size] for at in range(0, len(digits), size)]
 
 
+def new_requests(records: Records) -> NDArray[np.intp]:
+    """Rows that are requests and no repeats."""
+    if not len(records):
+        return np.zeros(0, np.intp)
+    return np.flatnonzero((records["request"] == 1) & (records["repeat"] != 1))
+
+
 def rows_of(judged: Judged, records: Records, names: EndpointNames) -> Rows:
     """The requests of a judged batch."""
-    index = np.flatnonzero((records["request"] == 1) & (records["repeat"] != 1))
+    index = new_requests(records)
     kept = records[index]
     scores = {detector: np.nan_to_num(np.asarray(column, np.float64)[index]) for detector, column in judged.scores.items()}
     counting = [column for detector, column in scores.items() if detector not in judged.shadow]
     best = np.max(np.stack(counting), axis=0) if counting else np.zeros(len(index))
     keys, inverse = np.unique(kept["endpoint"], return_inverse=True)
     of_key = [names.name(key) for key in keys.tolist()]
-    return Rows(judged.batch, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index])
+    return Rows(judged.rows, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index])
 
 
 @dataclass(slots=True)

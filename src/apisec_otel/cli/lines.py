@@ -24,8 +24,6 @@ class JsonLines:
 
     def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
         """A line for each request, and for each finding, suppressed ones too; a session's stands where it ended."""
-        if not len(rows):
-            return
         found: dict[int, list[Finding]] = {}
         for finding in findings:
             found.setdefault(finding.row, []).append(finding)
@@ -55,6 +53,7 @@ class JsonLines:
             )
             for finding in found.get(row, ()):
                 lines.append(_finding(finding))
+        lines += [_session(totals) for _, totals in reversed(gone)]
         self._out.writelines(lines)
 
     def session(self, totals: SessionTotals) -> None:

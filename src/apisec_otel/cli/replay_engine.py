@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Final, Protocol
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.assembly import build, native_rows, native_vocabulary, rules_of, vocabulary_of
-from apisec_otel.cli.judged import Judged
+from apisec_otel.cli.judged import Judged, new_requests
+from apisec_otel.cli.waiting import Waiting
 from apisec_otel.clock import ManualClock
 from apisec_otel.component import EndpointNames, Host, Processor, Restarts
 from apisec_otel.config import Component, Config
@@ -19,6 +20,7 @@ from apisec_otel.errors import ComponentError
 from apisec_otel.findings.finding import Hash, Rule
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.inventory.coverage import ServiceCoverage
+from apisec_otel.plan.build import Plan
 from apisec_otel.plan.engine import Engine as PlanEngine
 from apisec_otel.plan.engine import Executor, native
 from apisec_otel.processors.covering import Covering
@@ -66,6 +68,15 @@ class AskAll:
         self._executor.restart()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A plan that is asked about every row."""
+
+    executor: AskAll
+    signals: Sequence[str]
+    """The detector of each signal."""
+
+
 @dataclass(kw_only=True)
 class ReplayEngine:
     """Decodes, runs the processors, and reads what the plan says of every row."""
@@ -76,16 +87,15 @@ class ReplayEngine:
     row_view: View
     keyed_hash: Hash
     processors: Sequence[Processor]
-    asked: AskAll | None = None
-    """None when nothing detects."""
-    signals: Sequence[str] = ()
-    """The detector of each signal of the plan."""
+    plans: list[Asked] = field(default_factory=list)
+    """Nothing when nothing detects; a second one where requests are judged in order as well."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     shadow: frozenset[str] = frozenset()
     """Detectors on trial."""
     constant_key: bool = False
     endpoint_names: EndpointNames = field(default_factory=EndpointNames)
     _beginning: bool = False
+    _waiting: Waiting = field(default_factory=Waiting)
 
     @property
     def evicted(self) -> int:
@@ -99,24 +109,41 @@ class ReplayEngine:
     def process(self, requests: list[bytes]) -> Judged:
         """Runs the pipeline over the requests as one batch."""
         batch = SpanBatch(self.decode(requests))
-        restarts = self._beginning and self._is_behind(batch)
-        if restarts:
-            self._restart()
+        if not (self._beginning and self._is_behind(batch)):
+            return self._run(batch)
+        drained = self.finish()
+        self._restart()
+        return replace(self._run(batch), restarted=True, drained=drained)
+
+    def _run(self, batch: SpanBatch) -> Judged:
         for processor in self.processors:
             processor.process(batch)
-        scores, learning = self._answers(len(batch))
-        return Judged(batch, scores, learning, self.ended(), restarts, self.shadow)
+        scores, learning = _answers(self.plans[:1], len(batch))
+        if batch.steps is None:
+            return Judged(batch, scores, learning, self.ended(), shadow=self.shadow)
+        arrived = [finding for finding in batch.findings if not finding.step]
+        index = new_requests(self.view(batch))
+        self._waiting.add(index, scores, learning, arrived, self.ended(), batch.steps)
+        scores, learning, findings, ended = self._waiting.take(batch.steps)
+        later, still = _answers(self.plans[1:] if len(batch.steps) else [], len(batch.steps))
+        found = sorted([*findings, *(finding for finding in batch.findings if finding.step)], key=lambda finding: finding.row)
+        return Judged(batch, dict(sorted((scores | later).items())), learning | still, ended, shadow=self.shadow, held_findings=found)
 
     def begin(self) -> None:
         """What is processed next is the beginning of a file."""
         self._beginning = True
 
     def finish(self) -> Judged | None:
-        """Nothing is held: rows are judged as they come."""
-        return None
+        """What was held is judged; None where rows are judged as they come."""
+        if len(self.plans) < 2:
+            return None
+        batch = SpanBatch(self.decode([]))
+        batch.over = True
+        return self._run(batch)
 
     def learned(self) -> None:
         """Ends the recording that taught: its last windows close, and its spans are none that were seen."""
+        self.finish()
         self._restart()
 
     def _restart(self) -> None:
@@ -130,17 +157,6 @@ class ReplayEngine:
         self._beginning = any(behind is None for behind in told)
         return any(told)
 
-    def _answers(self, rows: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
-        """The best score that each detector gives each row, and whether one of them still learns."""
-        if self.asked is None or self.asked.last is None:
-            return {}, np.zeros(rows, np.bool_)
-        answers: Answers = self.asked.last
-        best: dict[str, NDArray[np.float64]] = {}
-        for detector, scores in zip(self.signals, answers.scores, strict=True):
-            column = np.nan_to_num(np.frombuffer(scores, np.float64))
-            best[detector] = np.maximum(best[detector], column) if detector in best else column
-        return best, np.frombuffer(answers.learning, np.uint8) == 1
-
     def coverage(self) -> list[ServiceCoverage]:
         """What is known of each service's telemetry."""
         return [service for each in self.processors if isinstance(each, Detecting) for service in each.coverage()]
@@ -148,6 +164,18 @@ class ReplayEngine:
     def ended(self) -> list[tuple[int, int]]:
         """Sessions that ended since it was last asked, where the processor says it."""
         return [ended for each in self.processors if hasattr(each, "ended") for ended in each.ended()]
+
+
+def _answers(plans: Sequence[Asked], rows: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.bool_]]:
+    """The best score that each detector gives each row, and whether one of them still learns."""
+    best: dict[str, NDArray[np.float64]] = {}
+    for asked in plans:
+        answers: Answers = asked.executor.last
+        for detector, scores in zip(asked.signals, answers.scores, strict=True):
+            column = np.nan_to_num(np.frombuffer(scores, np.float64))
+            best[detector] = np.maximum(best[detector], column) if detector in best else column
+        return best, np.frombuffer(answers.learning, np.uint8) == 1
+    return best, np.zeros(rows, np.bool_)
 
 
 def engine_of(config: Config) -> ReplayEngine:
@@ -183,10 +211,13 @@ def _processor(component: Component, host: Host, engine: ReplayEngine) -> Proces
     if not isinstance(settings, Detect):
         built: Processor = build(component, host)
         return built
-    plan = settings.plan()
-    engine.asked = AskAll(native(plan.spec))
-    engine.signals = [each.detector for each in plan.statements]
+
+    def asked(plan: Plan) -> PlanEngine:
+        executor = AskAll(native(plan.spec))
+        engine.plans.append(Asked(executor, [each.detector for each in plan.statements]))
+        return PlanEngine(plan, executor)
+
     engine.shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
-    detecting = Detecting(PlanEngine(plan, engine.asked), engine.shadow, host, tell_shadow=True)
+    detecting = settings.detecting(asked, host, tell_shadow=True)
     detecting.cover(Covering(settings.coverage(), every=1))
     return detecting

@@ -40,9 +40,10 @@ class OutDirectory:
     def write(self, judged: Judged) -> None:
         """Takes a judged batch. A disk that is full is an OSError: half an output is none."""
         _check(self._enriched.export("traces", judged.batch.encode()))
-        if not len(judged.batch):
+        batch = judged.batch
+        if not len(batch) and not batch.findings:
             return
-        newest = int(self._engine.view(judged.batch)["time"].max())
+        newest = int(self._engine.view(batch)["time"].max()) if len(batch) else 0
         if self._clock is None or self._findings is None:
             self._clock = ManualClock(newest)
             self._findings = self._connector(self._clock)

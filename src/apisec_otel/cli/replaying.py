@@ -126,19 +126,24 @@ class Replay:
                 output.fault(fault)
 
     def _print(self, judged: Judged) -> None:
+        if judged.drained is not None:
+            self._print(judged.drained)
         self.on_judged(judged)
         self._seen += judged.batch.spans
         self.summary.spans += judged.batch.spans
         if judged.restarted:
             self.summary.restarts += 1
             self._end_sessions(self._book.end_all())
-        if len(judged.batch):
-            rows = rows_of(judged, self._engine.view(judged.batch), self._engine.endpoint_names)
-            self._count(rows, judged.batch.findings)
-            self._book.add(rows, judged.batch.findings)
-            ended = self._ended(judged, rows)
-            for output in self._outputs:
-                output.batch(rows, judged.batch.findings, ended)
+        if not len(judged.rows):
+            ended = [self._book.end(key) for _, key in judged.ended]
+            self._end_sessions(session for session in ended if session is not None)
+            return
+        rows = rows_of(judged, self._engine.view(judged.rows), self._engine.endpoint_names)
+        self._count(rows, judged.findings)
+        self._book.add(rows, judged.findings)
+        sessions = self._ended(judged, rows)
+        for output in self._outputs:
+            output.batch(rows, judged.findings, sessions)
 
     def _ended(self, judged: Judged, rows: Rows) -> list[tuple[int, SessionTotals]]:
         """Sessions that ended within a batch, each with the position of the request before which it did."""

@@ -127,6 +127,8 @@ class Finding:
     suppressed: Suppressed | None = None
     row: int = 0
     """Row of the batch that it was judged in."""
+    step: bool = False
+    """Judged in order, when its span had left: the row is one of the batch's `steps`."""
 
     @property
     def evidence_span_id(self) -> bytes:

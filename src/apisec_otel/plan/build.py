@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from apisec_otel.plan.demand import Masks, demand
 from apisec_otel.plan.draft import Chosen, Draft, draft, settings_of
 from apisec_otel.plan.kernels import KERNELS
-from apisec_otel.plan.node import Graph
+from apisec_otel.plan.node import Graph, PlanError
 from apisec_otel.plan.tables import Places, identity, tables
 
 MEMORY = 128 << 20
@@ -44,19 +44,44 @@ class Plan:
     """The detectors that need what is remembered under an identity, by identity."""
 
 
-def build(chosen: Iterable[Chosen], *, memory: int = MEMORY, meanings: Mapping[str, str] | None = None) -> Plan:
-    """Runs every detector once and plans them together. PlanError says which detector, where, and what to write instead.
+@dataclass(frozen=True, kw_only=True)
+class Plans:
+    """The detectors that judge requests as they arrive, and those that judge them in order."""
 
-    `meanings` says of columns what their values depend on: state about them is kept only as long as that stays the same.
+    requests: Plan
+    steps: Plan
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """Those of both."""
+        return self.requests.statements + self.steps.statements
+
+
+def plans(chosen: Iterable[Chosen], *, memory: int = MEMORY, meanings: Mapping[str, str] | None = None) -> Plans:
+    """Runs every detector once and plans them together, `memory` shared out over the tables of both kinds of rows.
+
+    PlanError says which detector, where, and what to write instead. `meanings` says of columns what their values depend
+    on: state about them is kept only as long as that stays the same.
     """
     graph, drafts = draft(chosen, meanings)
+    kinds = [[one for one in drafts if one.in_order == in_order] for in_order in (False, True)]
+    counts = [len(_places(graph, each, memory).tables) for each in kinds]
+    shares = [memory * count // max(1, sum(counts)) for count in counts]
+    requests, steps = (finish(graph, each, memory=share) for each, share in zip(kinds, shares, strict=True))
+    return Plans(requests=requests, steps=steps)
+
+
+def build(chosen: Iterable[Chosen], *, memory: int = MEMORY) -> Plan:
+    """As `plans`, of detectors of one kind of rows."""
+    graph, drafts = draft(chosen)
     return finish(graph, drafts, memory=memory)
 
 
 def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Plan:
     """The passes after the detectors have run."""
-    needed = prune(graph, drafts)
-    places = tables(graph, [position for position in needed if graph[position].op in KERNELS], drafts, memory=memory)
+    if len({one.in_order for one in drafts}) > 1:
+        raise PlanError("a plan runs over rows of one kind; these are detectors of Request and of Step rows.")
+    places = _places(graph, drafts, memory)
     masks = demand(graph, drafts)
     return Plan(
         spec=json.dumps(emit(graph, drafts, places, masks), separators=(",", ":"), allow_nan=False),
@@ -64,6 +89,11 @@ def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Pl
         columns=columns_read(graph, drafts),
         memories=_memories(graph, drafts),
     )
+
+
+def _places(graph: Graph, drafts: Sequence[Draft], memory: int) -> Places:
+    kernels = [position for position in prune(graph, drafts) if graph[position].op in KERNELS]
+    return tables(graph, kernels, drafts, memory=memory)
 
 
 def prune(graph: Graph, drafts: Iterable[Draft]) -> set[int]:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, get_type_hints
+from typing import Any, ClassVar, Protocol, get_type_hints
 
 from apisec_otel.plan.column import Number, number
 from apisec_otel.plan.node import Graph, PlanError
@@ -25,8 +25,8 @@ class Detector(Protocol):
     owasp: ClassVar[str]
     severity: ClassVar[Severity]
 
-    def signals(self, row: Request, state: State) -> Iterator[Signal]:
-        """Every Signal that rows may raise."""
+    def signals(self, row: Any, state: State) -> Iterator[Signal]:
+        """Every Signal that rows may raise; the annotation of `row` says which rows."""
         ...
 
 
@@ -55,6 +55,8 @@ class Draft:
     severity: int | None
     evidence: tuple[tuple[str, int, int | None], ...]
     because: str
+    in_order: bool = False
+    """Whether it is said of Step rows."""
 
     def outputs(self) -> Iterator[int]:
         """Every position that the executor must know by name."""
@@ -82,10 +84,10 @@ def _drafts(graph: Graph, chosen: Chosen) -> list[Draft]:
     memory = State(graph, rows=kind.__name__, in_order=kind.in_order)
     with _located(chosen.detector):
         signals = enumerate(chosen.detector.signals(kind(graph), memory))
-        return [_written(graph, chosen, index, check(signal, settings)) for index, signal in signals]
+        return [_written(graph, chosen, index, check(signal, settings), kind.in_order) for index, signal in signals]
 
 
-def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal) -> Draft:
+def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal, in_order: bool) -> Draft:
     severity = signal.severity if signal.severity is not None else chosen.detector.severity
     default = SEVERITIES.index(chosen.detector.severity)
     return Draft(
@@ -98,6 +100,7 @@ def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal) -> Draft:
         severity=_never_missing(graph, severity, default) if isinstance(severity, Number) else None,
         evidence=tuple(_sides(graph, name, value) for name, value in signal.evidence.items()),
         because=signal.because,
+        in_order=in_order,
     )
 
 

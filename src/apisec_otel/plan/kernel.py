@@ -33,6 +33,8 @@ class Kernel:
     own: str = ""
     """The operand whose value in the asking row the answer depends on, also where the row is not counted."""
     ordered: bool = False
+    """Whether it needs rows in the order of their time."""
+    answer: Kind = "number"
     version: int = 1
 
     def at(self, operand: str) -> int:
@@ -52,11 +54,22 @@ class Memory:
 
 
 def ask(memory: Memory, kernel: Kernel, operands: Mapping[str, object], **settings: Setting) -> Number:
-    """The answer of a kernel as a column. Refuses operands of a wrong kind, and order-sensitive kernels on rows without order."""
-    if kernel.ordered and not memory.in_order:
-        raise PlanError(f"{kernel.name} needs rows in time order, but `row` is a {memory.rows} (as it arrives). Annotate it `row: Step`.")
+    """The answer of a kernel as a number. Refuses operands of a wrong kind, and order-sensitive kernels on rows without order."""
+    return Number(memory.graph, asked(memory, kernel, operands, **settings))
+
+
+def asked(memory: Memory, kernel: Kernel, operands: Mapping[str, object], **settings: Setting) -> int:
+    """As `ask`, as a position: of the kind that the kernel answers."""
+    in_order(memory, kernel)
     args = tuple(_operand(memory.graph, kernel, name, kind, operands[name]) for name, kind in kernel.operands)
-    return Number(memory.graph, memory.graph.add(kernel.name, args, kind="number", version=kernel.version, **settings))
+    return memory.graph.add(kernel.name, args, kind=kernel.answer, version=kernel.version, **settings)
+
+
+def in_order(memory: Memory, kernel: Kernel) -> None:
+    """Refuses rows without order where the kernel needs it."""
+    if kernel.ordered and not memory.in_order:
+        name = kernel.name.removesuffix("_id")
+        raise PlanError(f"{name} needs rows in time order, but `row` is a {memory.rows} (as it arrives). Annotate it `row: Step`.")
 
 
 def nanoseconds(kernel: str, name: str, value: timedelta, *, note: str = "", bounds: tuple[timedelta, timedelta] = _WITHIN) -> int:

@@ -30,13 +30,17 @@ class Declared(Generic[Face]):
     def __get__(self, row: Request | None, owner: type[Request]) -> Declared[Face] | Face:
         if row is None:
             return self
-        return self.face(row.graph, row.graph.add("column", kind=self.face.kind, name=self.name))
+        kind, name = self.face.kind, self.name
+        if row.in_order:  # the same column of other rows: what is remembered of it is not shared
+            return self.face(row.graph, row.graph.add("column", kind=kind, name=name, rows=type(row).__name__))
+        return self.face(row.graph, row.graph.add("column", kind=kind, name=name))
 
 
 class Request:
     """An API request, as it arrives. Only what is said of these rows can be written on the span itself."""
 
     in_order: ClassVar[bool] = False
+    """Whether rows come in the order of their time."""
 
     environment = Declared(Id, "Where the service runs.", source="deployment.environment.name, .environment", example="prod")
     service = Declared(Id, "Which service answered.", source="environment, service.namespace, service.name", example="shop")
@@ -65,6 +69,7 @@ class Request:
     duration = Declared(Number, "End less start, in seconds.", source="end - start", example="0.012")
     request_size = Declared(Number, "The request's body in bytes.", source="http.request.body.size, content-length", example="36")
     response_size = Declared(Number, "The response's body in bytes.", source="http.response.body.size, content-length", example="512")
+    object_number = Declared(Number, "The number in the object's id, where there is just one.", source="object_id", example="7")
     time = Declared(Number, "Stream time, in seconds since 1970.", source="start, held to what was received")
 
     succeeded = Declared(Logic, "Status 200 to 399.", source="status")
@@ -89,6 +94,12 @@ class Request:
             raise AttributeError(f"row.{name}: no such column.{meant} ({len(names)} columns: apisec-otel components --columns)")
 
 
+class Step(Request):
+    """The same requests in the order of their time, each released once it is 6 s old; their spans have left by then."""
+
+    in_order = True
+
+
 def columns(row: type[Request] = Request) -> list[Declared[Column]]:
     """Every column of a row class, in the order of its declaration."""
-    return [value for value in vars(row).values() if isinstance(value, Declared)]
+    return [value for base in reversed(row.__mro__) for value in vars(base).values() if isinstance(value, Declared)]

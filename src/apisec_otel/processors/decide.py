@@ -16,7 +16,7 @@ from apisec_otel.findings.risk import EntityRisk
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
-from apisec_otel.spans.batch import NativeBatch, SpanBatch, Value
+from apisec_otel.spans.batch import NativeBatch, Released, SpanBatch, Value
 
 RESTART: Final = 600 * 10**9
 """A row in time that starts further back than this begins another recording."""
@@ -100,21 +100,23 @@ class Decide:
 
     def process(self, batch: SpanBatch) -> None:
         """Leaves the findings of the batch's signals on it, for connectors."""
-        batch.findings += self.decide(batch.native, batch.raised)
+        batch.findings += self.decide(batch.native, batch.raised, batch.steps)
 
-    def decide(self, batch: NativeBatch, raised: Sequence[Raised]) -> list[Finding]:
-        """The findings of the signals raised on the batch's rows, in row order."""
-        if not raised:
+    def decide(self, batch: NativeBatch, raised: Sequence[Raised], steps: Released | None = None) -> list[Finding]:
+        """The findings of the signals raised on the batch's rows, and on the Steps released before each, in that order."""
+        if not raised and (steps is None or not steps.raised):
             return []
-        records = self._view(batch)
+        turns = [((row, 1, 0), batch, signals) for row, signals in _by_row(raised)]
+        if steps is not None:
+            turns += [((int(steps.before[row]), 0, row), steps.native, signals) for row, signals in _by_row(steps.raised)]
+        views = {id(native): self._view(native) for _, native, _ in turns}
         findings: list[Finding] = []
-        by_row: dict[int, list[Raised]] = {}
-        for signal in sorted(raised, key=lambda signal: signal.row):
-            by_row.setdefault(signal.row, []).append(signal)
-        for row, signals in by_row.items():
+        for _, native, signals in sorted(turns, key=lambda turn: turn[0]):
+            records, row = views[id(native)], signals[0].row
             self._advance(records, row)
-            judged = [self._finding(batch, records, signal) for signal in signals]
-            if loud := [finding for finding in judged if finding.suppressed != "shadow"]:
+            judged = [self._finding(native, records, signal, step=native is not batch) for signal in signals]
+            loud = [finding for finding in judged if finding.suppressed != "shadow"]
+            if loud and native is batch:
                 batch.annotate(row, span_attributes(loud))
             findings += judged
         return findings
@@ -128,7 +130,7 @@ class Decide:
             self.restart()
         self._now = max(self._now, time)
 
-    def _finding(self, batch: NativeBatch, records: Records, signal: Raised) -> Finding:
+    def _finding(self, batch: NativeBatch, records: Records, signal: Raised, *, step: bool) -> Finding:
         row, level = signal.row, Level(signal.severity)
         endpoint = int(records["endpoint"][row])
         trace_id, span_id = records["trace_id"][row].tobytes(), records["span_id"][row].tobytes()
@@ -156,6 +158,7 @@ class Decide:
             request=_facts(batch, records, row),
             suppressed=cause,
             row=row,
+            step=step,
         )
 
     def _weigh(self, signal: Raised, level: Level, endpoint: int) -> tuple[float, Suppressed | None]:
@@ -165,6 +168,13 @@ class Decide:
         risk = self._risk.add(signal.entity, (signal.detector, endpoint), signal.score, self._now)
         repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), level, self._now)
         return risk, "dedup" if repeated else None
+
+
+def _by_row(raised: Sequence[Raised]) -> list[tuple[int, list[Raised]]]:
+    by_row: dict[int, list[Raised]] = {}
+    for signal in sorted(raised, key=lambda signal: signal.row):
+        by_row.setdefault(signal.row, []).append(signal)
+    return list(by_row.items())
 
 
 def span_attributes(findings: Sequence[Finding]) -> dict[str, Value]:

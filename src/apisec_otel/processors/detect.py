@@ -1,22 +1,24 @@
 """Runs all detectors at once: together they are one plan, which the native engine runs in one call a batch."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Annotated, Any, ClassVar, Literal
 
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
 from apisec_otel.errors import ComponentError
 from apisec_otel.inventory.coverage import Coverage, ServiceCoverage
 from apisec_otel.plan import build as plan
-from apisec_otel.plan.build import Plan
+from apisec_otel.plan.build import Plan, Plans
 from apisec_otel.plan.draft import Chosen as PlanChosen
 from apisec_otel.plan.draft import draft
 from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.engine import Raised as Said
 from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors.covering import Covering
+from apisec_otel.processors.ordering import Ordering
 from apisec_otel.spans.batch import SpanBatch
 
 Mode = Literal["alert", "shadow", "off"]
@@ -60,10 +62,12 @@ class Detect:
     """Settings by detector, the engine's keys (mode, q) among them; an installed one that is not named has its defaults."""
     max_bytes: Size = 128 << 20
     """Most memory for what the detectors remember; past it the least useful is forgotten."""
+    max_held: Size = 32 << 20
+    """Most memory for requests that wait to be judged in order; past it the earliest are judged before their time."""
 
     def table_bytes(self) -> int:
-        """Cap of the plan's tables."""
-        return self.max_bytes
+        """Cap of the plan's tables and of what is held."""
+        return self.max_bytes + self.max_held
 
     def running(self) -> Iterator[tuple[str, Any, Mode, float]]:
         """Id, settings, mode and q of each detector that is not off, by id."""
@@ -76,9 +80,9 @@ class Detect:
         """Plans without running; raises ComponentError or ValueError with what a detector did wrong."""
         self.plan()
 
-    def plan(self, meanings: Mapping[str, str] | None = None) -> Plan:
-        """The plan of all running detectors; `meanings` says what the values of columns depend on."""
-        return plan.build(self._chosen(), memory=self.max_bytes, meanings=meanings)
+    def plan(self, meanings: Mapping[str, str] | None = None) -> Plans:
+        """The plans of all running detectors; `meanings` says what the values of columns depend on."""
+        return plan.plans(self._chosen(), memory=self.max_bytes, meanings=meanings)
 
     def coverage(self) -> Coverage:
         """What the running detectors read of requests, and which of them are blind without it."""
@@ -91,11 +95,19 @@ class Detect:
     def build(self, host: Host) -> Processor:
         """The running plan."""
         try:
-            engine = Engine(self.plan(host.meanings))
+            running = self.detecting(Engine, host)
         except ImportError as error:
             raise ComponentError(f"processors::{host.id}: the native module is not built: {error}; run `make build`") from error
-        running = Detecting(engine, frozenset(id for id, _, mode, _ in self.running() if mode == "shadow"), host)
         running.cover(Covering(self.coverage()))
+        return running
+
+    def detecting(self, engine: Callable[[Plan], Engine], host: Host, *, tell_shadow: bool = False) -> "Detecting":
+        """The plans at work in engines that `engine` makes; requests are held only where some detector wants them in order."""
+        plans = self.plan(host.meanings)
+        shadow = frozenset(id for id, _, mode, _ in self.running() if mode == "shadow")
+        running = Detecting(engine(plans.requests), shadow, host, tell_shadow=tell_shadow)
+        if plans.steps.statements:
+            running.in_order(engine(plans.steps), Ordering(self.max_held, host))
         return running
 
 
@@ -123,12 +135,24 @@ class Detecting:
     def __init__(self, engine: Engine, shadow: frozenset[str], host: Host, *, tell_shadow: bool = False) -> None:
         self._engine, self._shadow, self._host, self._tell_shadow = engine, shadow, host, tell_shadow
         self._covering: Covering | None = None
-        self._owasp = {each.detector: each.owasp for each in engine.plan.statements}
+        self._ordering: Ordering | None = None
+        self._steps = engine
+        self._owasp: dict[str, str] = {}
+        self._watch(engine)
+
+    def in_order(self, engine: Engine, ordering: Ordering) -> None:
+        """Judges requests in order as well."""
+        self._steps, self._ordering = engine, ordering
+        self._watch(engine)
+
+    def _watch(self, engine: Engine) -> None:
+        host = self._host
+        self._owasp |= {each.detector: each.owasp for each in engine.plan.statements}
         for at, table in enumerate(engine.tables()):
             for name in ("entries", "bytes"):
-                host.telemetry.observe(f"apisec_table_{name}", partial(self._table, at, name), table=table["identity"][:8])
+                host.telemetry.observe(f"apisec_table_{name}", partial(_table, engine, at, name), table=table["identity"][:8])
             for name in ("evicted", "expired"):
-                host.telemetry.observe(f"apisec_table_{name}", partial(self._table, at, name), "counter", table=table["identity"][:8])
+                host.telemetry.observe(f"apisec_table_{name}", partial(_table, engine, at, name), "counter", table=table["identity"][:8])
 
     def cover(self, covering: Covering) -> None:
         """Watches what requests lack as well."""
@@ -139,19 +163,28 @@ class Detecting:
         """What is known of each service's telemetry; empty where it is not watched."""
         return self._covering.services() if self._covering else []
 
-    def _table(self, at: int, name: str) -> float:
-        return float(self._engine.tables()[at][name])
-
     def process(self, batch: SpanBatch) -> None:
         """Puts what is raised on the batch; a shadow detector's signals are only counted, unless they are to be told."""
         if batch.now is not None:
             self._engine.advance(batch.now)
             if self._covering:
                 self._covering.advance(batch.now)
-            return
-        if self._covering:
-            self._covering.process(batch.native)
-        for each in self._engine.observe(batch.native, lambda row: self._endpoint(batch, row)):
+        else:
+            if self._covering:
+                self._covering.process(batch.native)
+            self._observe(self._engine, batch)
+        if self._ordering is not None:
+            self._judge_in_order(batch, self._ordering)
+
+    def _judge_in_order(self, batch: SpanBatch, ordering: Ordering) -> None:
+        batch.steps = ordering.take(batch)
+        if len(batch.steps):
+            self._observe(self._steps, batch.steps)
+        if batch.now is not None:
+            self._steps.advance(ordering.bound())
+
+    def _observe(self, engine: Engine, batch: SpanBatch) -> None:
+        for each in engine.observe(batch.native, lambda row: self._endpoint(batch, row)):
             mode = "shadow" if each.detector in self._shadow else "alert"
             self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
             if mode == "alert" or self._tell_shadow:
@@ -163,16 +196,29 @@ class Detecting:
         return ""
 
     def snapshot(self) -> Iterator[bytes]:
-        """All that detectors remember."""
-        return self._engine.snapshot()
+        """All that detectors remember; before each shard a byte that says of which rows. What is held for its turn is not kept."""
+        for kind, engine in self._kinds().items():
+            for shard in engine.snapshot():
+                yield kind + shard
 
     def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
         """Goes on from there; what computes something else than before begins anew."""
-        return self._engine.restore(shards)
+        engines = self._kinds()
+        cold: list[str] = []
+        for kind, group in groupby(shards, key=lambda shard: shard[:1]):
+            if (engine := engines.pop(kind, None)) is not None:
+                cold += engine.restore(shard[1:] for shard in group)
+        return cold + [each for engine in engines.values() for each in engine.restore(())]
+
+    def _kinds(self) -> dict[bytes, Engine]:
+        return {b"r": self._engine} if self._ordering is None else {b"r": self._engine, b"s": self._steps}
 
     def restart(self) -> None:
         """Ends a recording: windows close, tallies and flags go, baselines stay."""
         self._engine.restart()
+        if self._ordering is not None:
+            self._steps.restart()
+            self._ordering.restart()
 
     def _endpoint(self, batch: SpanBatch, row: int) -> str:
         return self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))
@@ -191,6 +237,10 @@ class Detecting:
             sentence=each.sentence,
             shadow=each.detector in self._shadow,
         )
+
+
+def _table(engine: Engine, at: int, name: str) -> float:
+    return float(engine.tables()[at][name])
 
 
 def _number(value: float | None) -> float:

@@ -30,7 +30,7 @@ class Endpoints:
     """Names the endpoint of each request: service, method and one spelling of its route for all stacks."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"request"})
-    provides: ClassVar[frozenset[str]] = frozenset({"route", "endpoint", "object_id", "login", "login_failed", "probe"})
+    provides: ClassVar[frozenset[str]] = frozenset({"route", "endpoint", "object_id", "object_number", "login", "login_failed", "probe"})
 
     changes: ClassVar[dict[str, frozenset[str]]] = {
         "login_routes": frozenset({"login", "login_failed"}),
@@ -105,7 +105,7 @@ class Naming:
         host.telemetry.observe("apisec_templates_evicted", lambda: float(step.counts()["evicted"]), kind="counter")
 
     def process(self, batch: SpanBatch) -> None:
-        """Fills route, endpoint, object_id, login, login_failed and probe."""
+        """Fills route, endpoint, object_id, object_number, login, login_failed and probe."""
         self._step.process(batch.native)
 
     @property

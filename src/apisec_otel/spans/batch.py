@@ -2,6 +2,9 @@
 
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 Value = str | float | bool | int | list[str]
 
 
@@ -23,12 +26,16 @@ class SpanBatch:
     Its rows are the spans that are API requests. Columns are read-only; what is written on a row leaves with its span.
     """
 
-    __slots__ = ("findings", "native", "now", "raised")
+    __slots__ = ("findings", "native", "now", "over", "raised", "steps")
 
     def __init__(self, native: NativeBatch) -> None:
         self.native = native
         self.now: int | None = None
         """Stream time (ns) when nothing came and only time passes."""
+        self.over = False
+        """Nothing comes any more: what is held is judged now."""
+        self.steps: Released | None = None
+        """Requests whose turn came to be judged in order; None when no detector wants it."""
         self.raised: list[Any] = []
         """Signals that the plan raised on these rows, for `decide`."""
         self.findings: list[Any] = []
@@ -53,3 +60,16 @@ class SpanBatch:
     def encode(self) -> list[bytes]:
         """The requests, one each as they came; the same content where nothing was written."""
         return self.native.encode()
+
+
+class Released(SpanBatch):
+    """Requests in the order of their time, whose spans have left: they are judged and told of, never written on."""
+
+    __slots__ = ("before", "numbers")
+
+    def __init__(self, native: NativeBatch, numbers: NDArray[np.uint64], before: NDArray[np.uint32]) -> None:
+        super().__init__(native)
+        self.numbers = numbers
+        """Which of all new requests each is, counted as they came."""
+        self.before = before
+        """The row of the batch in hand before which each was released."""

@@ -35,11 +35,12 @@ _HOUR = 3_600_000_000_000
 _UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 _ENDPOINTS = Endpoints()
 _DURATION = 10_000_000
+_COUNT = re.compile(r"\{(?:([0-9]+)-)?([ij])(?:\*([0-9]+))?\}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows that differ only in `{i}` (1 to `repeat`) and `{j}` (1 to `times`, the inner count)."""
+    """Rows that differ only in `{i}` (1 to `repeat`) and `{j}` (1 to `times`, the inner count); also `{i*3}` and `{90-i}`."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -200,7 +201,8 @@ def columns_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "authenticated": _flag(user is not None),
         "probe": -1,
     }
-    return columns | flags | {"time": row["time"], "status": math.nan if status is None else float(status)}
+    number = _number_in(_object_id(row["route"], row["path"]))
+    return columns | flags | {"time": row["time"], "object_number": number, "status": math.nan if status is None else float(status)}
 
 
 def rows_to_spans(scenario: Scenario) -> bytes:
@@ -260,6 +262,11 @@ def _object_id(route: str | None, path: str) -> str | None:
     return match.groups()[-1] if match else None
 
 
+def _number_in(object_id: str | None) -> float:
+    digits = re.findall(r"[0-9]+", object_id or "")
+    return float(digits[0]) if len(digits) == 1 and len(digits[0]) <= 15 else math.nan
+
+
 def _hash(name: str, text: str | None) -> int:
     if text is None:
         return 0
@@ -276,7 +283,15 @@ def _status(status: int | None, holds: Any) -> int:
 
 
 def _counted(value: Any, i: int, j: int) -> Any:
-    return value.replace("{i}", str(i)).replace("{j}", str(j)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return _COUNT.sub(lambda found: str(_calculated(found, {"i": i, "j": j})), value)
+
+
+def _calculated(found: re.Match[str], counts: Mapping[str, int]) -> int:
+    less, name, times = found.groups()
+    value = counts[name] * int(times or 1)
+    return int(less) - value if less else value
 
 
 def _range(row: int | str) -> range:

@@ -24,6 +24,8 @@ def run_pipeline(scenario: Scenario, *, cut: int | None = None) -> Outcome:
     engine = engine_of(read([str(packaged("replay"))], settings))
     teach = rows_of(scenario)[1]
     found = [finding for request in requests(scenario, cut) for finding in engine.process([request]).batch.findings]
+    if (rest := engine.finish()) is not None:
+        found += rest.batch.findings
     return [(int.from_bytes(finding.span_id, "big") - teach, finding.level.word) for finding in found]
 
 

@@ -48,7 +48,10 @@ class Understanding:
         batch = self.batch(*requests)
         found = []
         for record in records(batch):
-            row = {name: record[name].item() for name in (*HASHES, *FLAGS, "client", "network", "session", "environment", "status")}
+            row = {
+                name: record[name].item()
+                for name in (*HASHES, *FLAGS, "client", "network", "session", "environment", "status", "object_number")
+            }
             found.append(row | {"endpoint": self.endpoints.name(int(record["endpoint"])) or "(unmatched)"})
         return found
 
@@ -408,6 +411,8 @@ def test_query_parameters_name_objects_where_the_path_does_not() -> None:
     told = {"http.request.method": "GET", "url.path": "/orders", "http.route": "/orders", "http.response.status_code": 200}
     assert known.row(told | {"url.query": "page=1&order_id=7"})["object_id"] == known.text("7")
     assert known.row(told | {"url.query": "?order_id=%37"})["object_id"] == known.text("7")
+    assert known.row(told | {"url.query": "order_id=INV-0042"})["object_number"] == 42.0
+    assert np.isnan(known.row(told | {"url.query": "order_id=a1b2"})["object_number"])
     assert known.row(told | {"url.query": "page=1"})["object_id"] == 0
 
 

@@ -64,6 +64,11 @@ impl SpanBatch {
         &self.members
     }
 
+    /// The members themselves.
+    pub fn into_members(self) -> Vec<Member> {
+        self.members
+    }
+
     /// The members, whose rows' derived fields may be filled in.
     pub fn members_mut(&mut self) -> &mut [Member] {
         &mut self.members

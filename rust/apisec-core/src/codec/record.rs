@@ -63,6 +63,7 @@ record! {
     request_size: f64 = "<f8",
     /// Bytes.
     response_size: f64 = "<f8",
+    object_number: f64 = "<f8",
     request: i8 = "i1",
     succeeded: i8 = "i1",
     denied: i8 = "i1",
@@ -222,6 +223,7 @@ impl Default for Record {
             duration: f64::NAN,
             request_size: f64::NAN,
             response_size: f64::NAN,
+            object_number: f64::NAN,
             request: 0,
             succeeded: 0,
             denied: 0,

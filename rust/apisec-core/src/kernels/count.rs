@@ -10,8 +10,10 @@ pub struct Count {
 
 impl Tally for Count {
     type Operand = ();
+    type Answer = f64;
     const OPERAND: &'static str = "";
     const CELLS: usize = 5;
+    const FRESH: f64 = 0.0;
 
     fn build(settings: &Settings<'_>) -> Result<Self, String> {
         Ok(Self { window: window::Window::new(settings.integer("within", 1, window::LONGEST)?) })

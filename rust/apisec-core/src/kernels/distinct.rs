@@ -14,8 +14,10 @@ pub struct Distinct {
 
 impl Tally for Distinct {
     type Operand = u64;
+    type Answer = f64;
     const OPERAND: &'static str = "of";
     const CELLS: usize = 2;
+    const FRESH: f64 = 0.0;
     const SPILLS: bool = true;
 
     fn build(settings: &Settings<'_>) -> Result<Self, String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, Kind, Operand, Operands, PIECE, Piece, Settings, Tally, run};
+use super::{Answer, Call, Kind, Operand, Operands, Out, PIECE, Piece, Settings, Tally, run};
 use crate::snapshot::{Sink, Source};
 use crate::table::snapshot::Section;
 use crate::table::{NONE, Table};
@@ -98,7 +98,11 @@ fn step<K: Tally>(
 ) {
     let mut slots = vec![NONE; to - at];
     table.find_all(&stream.by[at..to], &mut slots);
-    let mut answers = vec![0.0; to - at];
+    let (mut numbers, mut ids) = (vec![0.0; to - at], vec![0; to - at]);
+    let mut answers = match K::Answer::KIND {
+        Kind::Id => Out::Id(&mut ids),
+        _ => Out::Number(&mut numbers),
+    };
     let piece = Piece {
         row: at as u64,
         times: &stream.times[at..to],
@@ -117,7 +121,10 @@ fn step<K: Tally>(
         cell: 0,
     };
     run(kernel, &piece, &call, table, &mut slots, &mut answers);
-    out.extend(answers.into_iter().map(f64::to_bits));
+    match answers {
+        Out::Number(numbers) => out.extend(numbers.iter().map(|number| number.to_bits())),
+        Out::Id(ids) => out.extend_from_slice(ids),
+    }
 }
 
 fn whole<K: Tally>(kernel: &K, stream: &Stream) -> Vec<u64> {
@@ -199,19 +206,18 @@ pub fn zero_is_fresh<K: Tally>() {
     let (kernel, mut stream) = (build::<K>(), stream(3));
     stream.counted.fill(0);
     for (key, answer) in stream.by.iter().zip(whole(&kernel, &stream)) {
-        assert!(if *key == 0 {
-            f64::from_bits(answer).is_nan()
+        let expected = if *key == 0 {
+            K::Answer::MISSING
         } else {
-            answer == K::FRESH.to_bits()
-        });
+            K::FRESH
+        };
+        assert_eq!(answer, expected.bits());
     }
     let table = table::<K>();
     let zero = vec![0; K::CELLS];
     let now = kernel.moment(1_700_000_000_000_000_000, super::Moment::default());
-    assert_eq!(
-        kernel.answer(&zero, table.spill(), now).to_bits(),
-        K::FRESH.to_bits()
-    );
+    let answer = kernel.answer(&zero, table.spill(), now);
+    assert_eq!(answer.bits(), K::FRESH.bits());
 }
 
 pub fn other_keys<K: Tally>() {
@@ -240,7 +246,7 @@ pub fn masked<K: Tally>() {
         let expected = if masked.asked[at] {
             full_answers[at]
         } else {
-            f64::NAN.to_bits()
+            K::Answer::MISSING.bits()
         };
         assert_eq!(masked_answers[at], expected);
     }

@@ -1,6 +1,6 @@
 //! Everything that learns when windows close: one contribution a teacher and window, answered from the tick after.
 
-use super::{Kind, Settings, always, baseline, novelty};
+use super::{Kind, Settings, always, baseline, novelty, surprise};
 use crate::table::Spill;
 
 /// Cells of what waits for its window to close: number of the first row plus 1, the word taught, `by`, `taught_by`, and
@@ -24,6 +24,8 @@ pub enum Question {
     Novelty,
     /// What share of windows a condition holds in at least.
     Always,
+    /// How unusual a value is after the one before, in bits.
+    Surprise,
 }
 
 /// What is remembered to answer; several questions may share one.
@@ -35,6 +37,8 @@ pub enum State {
     Novelty,
     /// Windows in which a condition held, and in which not.
     Always,
+    /// What follows a value, and how often.
+    Successors,
 }
 
 /// One contribution.
@@ -60,6 +64,7 @@ impl Question {
             "tail" => Ok(Self::Tail),
             "novelty" => Ok(Self::Novelty),
             "always" => Ok(Self::Always),
+            "surprise" => Ok(Self::Surprise),
             _ => return None,
         })
     }
@@ -71,6 +76,7 @@ impl Question {
             Self::Quantile(_) | Self::Tail => State::Histogram,
             Self::Novelty => State::Novelty,
             Self::Always => State::Always,
+            Self::Surprise => State::Successors,
         }
     }
 
@@ -78,7 +84,7 @@ impl Question {
     #[inline]
     #[must_use]
     pub fn needs_value(self) -> bool {
-        matches!(self, Self::Tail | Self::Novelty)
+        matches!(self, Self::Tail | Self::Novelty | Self::Surprise)
     }
 
     /// The answer from cells that are supported.
@@ -89,6 +95,7 @@ impl Question {
             Self::Tail => baseline::tail(cells, spill, f64::from_bits(word)),
             Self::Novelty => novelty::answer(cells, spill, word),
             Self::Always => always::answer(cells),
+            Self::Surprise => surprise::answer(cells, spill, word),
         }
     }
 }
@@ -99,7 +106,7 @@ impl State {
     pub fn operand(self) -> (&'static str, Kind) {
         match self {
             Self::Histogram => ("value", Kind::Number),
-            Self::Novelty => ("value", Kind::Id),
+            Self::Novelty | Self::Successors => ("value", Kind::Id),
             Self::Always => ("condition", Kind::Logic),
         }
     }
@@ -111,6 +118,7 @@ impl State {
             Self::Histogram => baseline::CELLS,
             Self::Novelty => novelty::CELLS,
             Self::Always => always::CELLS,
+            Self::Successors => surprise::CELLS,
         }
     }
 
@@ -120,7 +128,9 @@ impl State {
     pub fn is_better(self, new: u64, old: u64, window: i64) -> bool {
         match self {
             Self::Histogram => f64::from_bits(new) > f64::from_bits(old),
-            Self::Novelty => novelty::draw(new, window) < novelty::draw(old, window),
+            Self::Novelty | Self::Successors => {
+                novelty::draw(new, window) < novelty::draw(old, window)
+            }
             Self::Always => new > old,
         }
     }
@@ -133,6 +143,7 @@ impl State {
             Self::Histogram => baseline::is_supported(cells, spill),
             Self::Novelty => novelty::is_supported(cells, spill),
             Self::Always => always::is_supported(cells, spill),
+            Self::Successors => surprise::is_supported(cells, spill),
         }
     }
 
@@ -147,6 +158,7 @@ impl State {
             Self::Histogram => baseline::learn(cells, spill, f64::from_bits(word), teacher, time),
             Self::Novelty => novelty::learn(cells, spill, word, teacher),
             Self::Always => always::learn(cells, spill, word, teacher),
+            Self::Successors => surprise::learn(cells, spill, word, teacher, time),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod baseline;
 pub mod fit;
 pub mod learned;
 pub mod novelty;
+pub mod surprise;
 pub mod window;
 
 use serde_json::{Map, Value};
@@ -104,23 +105,75 @@ macro_rules! operand {
     };
 }
 
+/// What a tally answers: a number, or one of the ids that it was shown.
+pub trait Answer: Copy + 'static {
+    /// Its kind.
+    const KIND: Kind;
+    /// No answer.
+    const MISSING: Self;
+    /// Its bits, to compare.
+    fn bits(self) -> u64;
+    /// The column it is written to.
+    fn column<'a>(out: &'a mut Out<'_>) -> &'a mut [Self];
+}
+
+/// The column of an answer.
+pub enum Out<'a> {
+    /// Numbers.
+    Number(&'a mut [f64]),
+    /// Ids.
+    Id(&'a mut [u64]),
+}
+
+impl Answer for f64 {
+    const KIND: Kind = Kind::Number;
+    const MISSING: Self = Self::NAN;
+    fn bits(self) -> u64 {
+        self.to_bits()
+    }
+    fn column<'a>(out: &'a mut Out<'_>) -> &'a mut [Self] {
+        match out {
+            Out::Number(column) => column,
+            Out::Id(_) => &mut [],
+        }
+    }
+}
+
+impl Answer for u64 {
+    const KIND: Kind = Kind::Id;
+    const MISSING: Self = 0;
+    fn bits(self) -> u64 {
+        self
+    }
+    fn column<'a>(out: &'a mut Out<'_>) -> &'a mut [Self] {
+        match out {
+            Out::Id(column) => column,
+            Out::Number(_) => &mut [],
+        }
+    }
+}
+
 operand!((), None, Operands::Row => &[(); PIECE], _row => true);
 operand!(f64, Some(Kind::Number), Operands::Number(column) => column, value => !value.is_nan());
 operand!(i8, Some(Kind::Logic), Operands::Logic(column) => column, value => value != 0);
 operand!(u64, Some(Kind::Id), Operands::Id(column) => column, value => value != 0);
 
-/// A kernel that answers with the row counted.
+/// A kernel that counts rows and answers of its key alone: with the row counted, or of those before it.
 pub trait Tally: Sized {
     /// What it takes from a row.
     type Operand: Operand;
+    /// What it answers.
+    type Answer: Answer;
     /// What the declaration calls it; empty when it takes nothing.
     const OPERAND: &'static str;
     /// Words it keeps in an entry.
     const CELLS: usize;
     /// Whether its first cell is a handle into the spill.
     const SPILLS: bool = false;
+    /// Whether it answers first, of the rows before.
+    const FIRST: bool = false;
     /// The answer where nothing is kept, as of zero cells.
-    const FRESH: f64 = 0.0;
+    const FRESH: Self::Answer;
 
     /// Reads the settings.
     ///
@@ -132,10 +185,16 @@ pub trait Tally: Sized {
     /// Counts a row.
     fn count(&self, cells: &mut [u64], spill: &mut Spill, now: Moment, operand: Self::Operand);
     /// Answers as of now and changes nothing; of zero cells the answer is `FRESH`.
-    fn answer(&self, cells: &[u64], spill: &Spill, now: Moment) -> f64;
+    fn answer(&self, cells: &[u64], spill: &Spill, now: Moment) -> Self::Answer;
     /// Answers a row that has this operand; only where the answer depends on it.
     #[inline]
-    fn answer_to(&self, cells: &[u64], spill: &Spill, now: Moment, _: Self::Operand) -> f64 {
+    fn answer_to(
+        &self,
+        cells: &[u64],
+        spill: &Spill,
+        now: Moment,
+        _: Self::Operand,
+    ) -> Self::Answer {
         self.answer(cells, spill, now)
     }
 }
@@ -171,20 +230,31 @@ fn run<K: Tally>(
     call: &Call<'_>,
     table: &mut Table,
     slots: &mut [u32],
-    out: &mut [f64],
+    out: &mut Out<'_>,
 ) {
+    let out = K::Answer::column(out);
     let operands = K::Operand::column(&call.operands);
     let cells = call.cell..call.cell + K::CELLS;
     let mut moment = Moment::default();
-    let length = piece.times.len().min(operands.len());
+    let length = piece.times.len().min(operands.len()).min(out.len());
     for at in 0..length {
         let (key, operand) = (call.by[at], operands[at]);
         let counts = call.counted[at] > 0 && !piece.late[at] && operand.is_known();
-        out[at] = f64::NAN;
+        out[at] = K::Answer::MISSING;
         if key == 0 || !(counts || call.asked[at]) {
             continue;
         }
         moment = kernel.moment(piece.times[at], moment);
+        if K::FIRST && call.asked[at] {
+            out[at] = answer(
+                kernel,
+                key,
+                &mut slots[at],
+                &cells,
+                table,
+                (moment, operand),
+            );
+        }
         if counts {
             let slot = table.visit(key, slots[at], piece.row + at as u64, moment.time);
             slots[at] = slot;
@@ -194,25 +264,37 @@ fn run<K: Tally>(
                 table.charge(slot);
             }
         }
-        if call.asked[at] {
-            let slot = known(key, &mut slots[at], table);
-            out[at] = if slot == NONE {
-                K::FRESH
-            } else {
-                let kept = &table.cells(slot)[cells.clone()];
-                kernel.answer_to(kept, table.spill(), moment, operand)
-            };
+        if !K::FIRST && call.asked[at] {
+            out[at] = answer(
+                kernel,
+                key,
+                &mut slots[at],
+                &cells,
+                table,
+                (moment, operand),
+            );
         }
     }
 }
 
 /// An entry may have been made by an earlier row of the piece, after the slots were looked up.
 #[inline]
-fn known(key: u64, slot: &mut u32, table: &Table) -> u32 {
+fn answer<K: Tally>(
+    kernel: &K,
+    key: u64,
+    slot: &mut u32,
+    cells: &std::ops::Range<usize>,
+    table: &Table,
+    (now, operand): (Moment, K::Operand),
+) -> K::Answer {
     if *slot == NONE && table.has_grown() {
         *slot = table.find(key);
     }
-    *slot
+    if *slot == NONE {
+        return K::FRESH;
+    }
+    let kept = &table.cells(*slot)[cells.clone()];
+    kernel.answer_to(kept, table.spill(), now, operand)
 }
 
 /// What is published of a kernel.
@@ -228,6 +310,8 @@ pub struct Declaration {
     pub cells: usize,
     /// Whether its first cell is a handle.
     pub spills: bool,
+    /// The kind of its answer.
+    pub answer: Kind,
 }
 
 macro_rules! kernels {
@@ -247,6 +331,7 @@ macro_rules! kernels {
             kind: <<$module::$name as Tally>::Operand as Operand>::KIND,
             cells: <$module::$name as Tally>::CELLS,
             spills: <$module::$name as Tally>::SPILLS,
+            answer: <<$module::$name as Tally>::Answer as Answer>::KIND,
         }),*];
 
         impl Kernel {
@@ -272,7 +357,7 @@ macro_rules! kernels {
             }
 
             /// Counts and answers a piece.
-            pub fn run(&self, piece: &Piece<'_>, call: &Call<'_>, table: &mut Table, slots: &mut [u32], out: &mut [f64]) {
+            pub fn run(&self, piece: &Piece<'_>, call: &Call<'_>, table: &mut Table, slots: &mut [u32], out: &mut Out<'_>) {
                 match self {
                     $(Self::$name(kernel) => run(kernel, piece, call, table, slots, out),)*
                 }
@@ -300,6 +385,10 @@ kernels! {
     distinct::Distinct,
     trw::Trw,
     owner::Owner,
+    streak::Streak,
+    last::Last,
+    last_id::LastId,
+    since::Since,
 }
 
 #[cfg(test)]

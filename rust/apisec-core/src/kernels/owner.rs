@@ -11,6 +11,7 @@ pub struct Owner;
 
 impl Tally for Owner {
     type Operand = u64;
+    type Answer = f64;
     const OPERAND: &'static str = "principal";
     const CELLS: usize = 2;
     const FRESH: f64 = f64::NAN;

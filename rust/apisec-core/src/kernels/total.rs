@@ -10,8 +10,10 @@ pub struct Total {
 
 impl Tally for Total {
     type Operand = f64;
+    type Answer = f64;
     const OPERAND: &'static str = "value";
     const CELLS: usize = 9;
+    const FRESH: f64 = 0.0;
 
     fn build(settings: &Settings<'_>) -> Result<Self, String> {
         Ok(Self { window: window::Window::new(settings.integer("within", 1, window::LONGEST)?) })

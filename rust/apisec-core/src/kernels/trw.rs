@@ -31,8 +31,10 @@ impl Trw {
 
 impl Tally for Trw {
     type Operand = i8;
+    type Answer = f64;
     const OPERAND: &'static str = "failed";
     const CELLS: usize = 2;
+    const FRESH: f64 = 0.0;
 
     fn build(settings: &Settings<'_>) -> Result<Self, String> {
         let (normal, attack) = (settings.number("normal", None)?, settings.number("attack", None)?);

@@ -59,6 +59,13 @@ impl Window {
     }
 }
 
+/// Whether a cell that holds a time plus 1 holds one, of at most `within` ns ago.
+#[inline]
+#[must_use]
+pub fn is_recent(cell: u64, now: Moment, within: i64) -> bool {
+    cell != 0 && now.time.wrapping_sub((cell - 1) as i64) <= within
+}
+
 /// Parts between the newest part kept and now that have passed without a row: at most all of them.
 #[inline]
 #[must_use]

@@ -465,19 +465,22 @@ impl Checked {
             Some(node.args[at]),
             (node.identity.clone(), declared.cells, declared.spills),
         )?;
-        let out = self.number(|out| {
-            Node::Tally(Tally {
-                kernel,
-                operand,
-                by,
-                counted,
-                asked,
-                table,
-                cell,
-                out,
-            })
-        });
-        Ok(Place::Number(out))
+        let out = match declared.answer {
+            Kind::Number => Place::Number(self.arenas.number(f64::NAN)),
+            Kind::Logic => Place::Logic(self.arenas.logic(0)),
+            Kind::Id => Place::Id(self.arenas.id(0)),
+        };
+        self.nodes.push(Node::Tally(Tally {
+            kernel,
+            operand,
+            by,
+            counted,
+            asked,
+            table,
+            cell,
+            out,
+        }));
+        Ok(out)
     }
 
     fn ask(

@@ -3,7 +3,7 @@
 use super::columns::Arenas;
 use super::node::{Ask, Asked, Baseline, IdAt, Place, Tally};
 use crate::kernels::learned::PENDING_CELLS;
-use crate::kernels::{Call, Operands, PIECE, Piece};
+use crate::kernels::{Call, Operands, Out, PIECE, Piece};
 use crate::table::snapshot::Section;
 use crate::table::{NONE, Table};
 
@@ -120,14 +120,26 @@ impl Keyed {
         mark_asked(&node.asked, all, arenas, &mut self.asked[..length]);
         let shared = &mut self.tables[node.table];
         shared.find(self.pieces, arenas, length);
-        let (before, after) = arenas.numbers.split_at_mut(node.out.0);
+        // What a node reads stands before what it writes.
+        let (number, id) = match node.out {
+            Place::Number(at) => (at.0, arenas.ids.len()),
+            Place::Id(at) => (arenas.numbers.len(), at.0),
+            Place::Logic(_) => return,
+        };
+        let (numbers, new_numbers) = arenas.numbers.split_at_mut(number);
+        let (ids, new_ids) = arenas.ids.split_at_mut(id);
+        let mut out = match (new_numbers, new_ids) {
+            ([column, ..], _) => Out::Number(column),
+            (_, [column, ..]) => Out::Id(column),
+            _ => return,
+        };
         let operands = match node.operand {
             None => Operands::Row,
-            Some(Place::Number(at)) => Operands::Number(&before[at.0]),
+            Some(Place::Number(at)) => Operands::Number(&numbers[at.0]),
             Some(Place::Logic(at)) => Operands::Logic(&arenas.logics[at.0]),
-            Some(Place::Id(at)) => Operands::Id(&arenas.ids[at.0]),
+            Some(Place::Id(at)) => Operands::Id(&ids[at.0]),
         };
-        let (by, counted) = (&arenas.ids[node.by.0], &arenas.logics[node.counted.0]);
+        let (by, counted) = (&ids[node.by.0], &arenas.logics[node.counted.0]);
         let call = Call {
             by,
             counted,
@@ -135,13 +147,8 @@ impl Keyed {
             asked: &self.asked,
             cell: node.cell,
         };
-        node.kernel.run(
-            piece,
-            &call,
-            &mut shared.table,
-            &mut shared.slots,
-            &mut after[0],
-        );
+        node.kernel
+            .run(piece, &call, &mut shared.table, &mut shared.slots, &mut out);
     }
 
     /// Answers first; what the rows teach is learned at a later tick.

@@ -65,7 +65,7 @@ pub struct Tally {
     pub asked: Asked,
     pub table: usize,
     pub cell: usize,
-    pub out: NumberAt,
+    pub out: Place,
 }
 
 /// A question to a baseline.

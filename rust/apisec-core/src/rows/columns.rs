@@ -68,6 +68,7 @@ fn reading(name: &str) -> Option<Reading> {
             "duration" |r| r.duration,
             "request_size" |r| r.request_size,
             "response_size" |r| r.response_size,
+            "object_number" |r| r.object_number,
             "time" |r| r.stream as f64 / 1e9,
         }
         Logic {

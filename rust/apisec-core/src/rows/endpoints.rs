@@ -167,7 +167,7 @@ impl Endpoints {
         }
     }
 
-    /// Fills route, endpoint, object_id, login, login_failed and probe of each request.
+    /// Fills route, endpoint, object_id, object_number, login, login_failed and probe of each request.
     pub fn process(&mut self, batch: &mut SpanBatch) {
         for member in batch.members_mut() {
             let mut rows = std::mem::take(&mut member.rows);
@@ -379,7 +379,9 @@ impl Endpoints {
             .and_then(|route| route.template.object)
             .and_then(|from_end| template::segment_from_end(path, from_end))
             .or_else(|| query::object(member.text(r.query_text)));
-        r.object_id = value.map_or(0, |v| self.hasher.text(&query::decoded(v)));
+        let value = value.map(query::decoded);
+        r.object_id = value.as_ref().map_or(0, |v| self.hasher.text(v));
+        r.object_number = value.map_or(f64::NAN, |v| query::number(&v));
     }
 
     fn endpoint(

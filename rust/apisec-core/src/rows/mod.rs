@@ -13,6 +13,7 @@ pub mod query;
 pub mod requests;
 pub mod retries;
 pub mod sessions;
+pub mod steps;
 pub mod stream;
 pub mod template;
 pub mod tree;

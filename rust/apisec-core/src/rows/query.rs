@@ -23,6 +23,20 @@ fn names_an_object(name: &[u8]) -> bool {
         || name.ends_with(b"-id")
 }
 
+/// The number in an object's id, `1042` in `1042` and in `INV-01042`; NaN when there is none, or more than one.
+pub fn number(object: &[u8]) -> f64 {
+    const EXACT: usize = 15;
+    let mut runs = object
+        .split(|b| !b.is_ascii_digit())
+        .filter(|run| !run.is_empty());
+    match (runs.next(), runs.next()) {
+        (Some(digits), None) if digits.len() <= EXACT => digits
+            .iter()
+            .fold(0.0, |sum, digit| 10.0 * sum + f64::from(digit - b'0')),
+        _ => f64::NAN,
+    }
+}
+
 /// Percent-decodes when there is anything to decode, so that one object spelt in two ways stays one.
 pub fn decoded(value: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     if !value.contains(&b'%') {
@@ -67,5 +81,14 @@ mod tests {
     #[test]
     fn decodes_escapes_and_keeps_what_is_none() {
         assert_eq!(&*decoded(b"a%62c%zz%4"), b"abc%zz%4");
+    }
+
+    #[test]
+    fn reads_the_number_in_an_object() {
+        assert_eq!(number(b"7"), 7.0);
+        assert_eq!(number(b"INV-01042"), 1042.0);
+        for none in ["", "me", "a1b2", "2026-11-23", "1234567890123456"] {
+            assert!(number(none.as_bytes()).is_nan(), "{none}");
+        }
     }
 }

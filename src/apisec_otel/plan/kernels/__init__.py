@@ -6,9 +6,13 @@ from apisec_otel.plan.kernel import Kernel
 from apisec_otel.plan.kernels.always import ALWAYS
 from apisec_otel.plan.kernels.count import COUNT
 from apisec_otel.plan.kernels.distinct import DISTINCT
+from apisec_otel.plan.kernels.last import LAST, LAST_ID
 from apisec_otel.plan.kernels.novelty import NOVELTY
 from apisec_otel.plan.kernels.owner import OWNER
 from apisec_otel.plan.kernels.quantile import QUANTILE
+from apisec_otel.plan.kernels.since import SINCE
+from apisec_otel.plan.kernels.streak import STREAK
+from apisec_otel.plan.kernels.surprise import SURPRISE
 from apisec_otel.plan.kernels.tail import TAIL
 from apisec_otel.plan.kernels.total import TOTAL
 from apisec_otel.plan.kernels.trw import TRW
@@ -16,6 +20,7 @@ from apisec_otel.plan.kernels.trw import TRW
 _ALL = (
     *(COUNT, TOTAL, DISTINCT, TRW, QUANTILE, TAIL),
     *(NOVELTY, ALWAYS, OWNER),
+    *(STREAK, LAST, LAST_ID, SINCE, SURPRISE),
 )
 
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ALL}

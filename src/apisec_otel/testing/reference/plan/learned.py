@@ -12,6 +12,8 @@ from apisec_otel.testing.reference.plan.baselines import HALVED_AT, SUPPORT, His
 
 PENDING_WORDS = 5
 _KEPT = 256
+_SUCCESSORS = 64
+_HALF_LIFE = 86_400_000_000_000
 _WORD = (1 << 64) - 1
 _MOST = 16
 _ASKED = 0.01
@@ -81,6 +83,37 @@ class Novelty:
 
     def spilled(self) -> int:
         return len(self.times) + len(self.teachers)
+
+
+@dataclass
+class Successors:
+    """How often each value followed, fading."""
+
+    counts: dict[int, float] = field(default_factory=dict)
+    time: int | None = None
+    teachers: list[int] = field(default_factory=list)
+
+    def learn(self, value: float | int, teacher: int, time: int) -> None:
+        if self.time is not None:
+            share = math.exp2(-max(0, time - self.time) / _HALF_LIFE)
+            self.counts = {one: count * share for one, count in self.counts.items()}
+        self.time = time
+        if value not in self.counts and len(self.counts) == _SUCCESSORS:
+            least = min(self.counts, key=lambda one: self.counts[one])
+            self.counts = {int(value) if one == least else one: 0.0 if one == least else count for one, count in self.counts.items()}
+        self.counts[int(value)] = self.counts.get(int(value), 0.0) + 1
+        _know(self.teachers, teacher)
+
+    def supported(self) -> bool:
+        return len(self.teachers) >= SUPPORT
+
+    def answer(self, value: int) -> float:
+        """Bits of surprise."""
+        seen, every = self.counts.get(value, 0.0), sum(self.counts.values())
+        return -math.log2((seen + 0.5) / (every + 0.5 * (len(self.counts) + 1)))
+
+    def spilled(self) -> int:
+        return 2 * len(self.counts) + len(self.teachers)
 
 
 @dataclass
@@ -175,5 +208,6 @@ QUESTIONS: dict[str, Question] = {
     "quantile": Question(Histogram, 8, _number, _larger, lambda kept, settings, _: kept.quantile(settings["q"]), asks=False),
     "tail": Question(Histogram, 8, _number, _larger, lambda kept, _, value: kept.tail(value)),
     "novelty": Question(Novelty, 4, _id, _drawn, lambda kept, _, value: kept.answer(value)),
+    "surprise": Question(Successors, 3, _id, _drawn, lambda kept, _, value: kept.answer(value)),
     "always": Question(Always, 3, _broken, _larger, lambda kept, _, __: kept.answer(), asks=False),
 }

@@ -145,7 +145,7 @@ class Reference:
                 else:
                     answer, lacking = self._baseline(index, node, values, row)
                     learning = learning or (asked and lacking)
-                values.append(answer if asked else NAN)
+                values.append(answer if asked else _MISSING[node["kind"]])
         return values, learning
 
     def _column(self, node: Mapping[str, Any], row: Mapping[str, Any]) -> Value:
@@ -157,17 +157,19 @@ class Reference:
         value: Value = row.get(name, _MISSING[node["kind"]])
         return float(value) if node["kind"] == "number" else value
 
-    def _tally(self, index: int, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any]) -> float:
+    def _tally(self, index: int, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any]) -> Value:
         make, _ = TALLIES[node["op"]]
         *operand, by, where = args
         table, key, time = self.tables[node["table"]], int(by), row["time"]
         if key == 0:
-            return NAN
+            return _MISSING[node["kind"]]
         blank = make(node["settings"])
-        if where == 1 and not row.get("late") and blank.counts(operand[0] if operand else 1):
-            table.visit(key, time).cells.setdefault(index, blank).count(time, operand[0] if operand else 1)
-        kept: TallyCells | None = table.cells(key, index)
-        return (kept or blank).answer_to(time, operand[0] if operand else 1)
+        value = operand[0] if operand else 1
+        before: Value = (table.cells(key, index) or blank).answer_to(time, value)
+        if where == 1 and not row.get("late") and blank.counts(value):
+            table.visit(key, time).cells.setdefault(index, blank).count(time, value)
+        kept: TallyCells = table.cells(key, index) or blank
+        return before if kept.answers_first else kept.answer_to(time, value)
 
     def _baseline(self, index: int, node: Mapping[str, Any], values: list[Value], row: Mapping[str, Any]) -> tuple[float, bool]:
         question = QUESTIONS[node["op"]]

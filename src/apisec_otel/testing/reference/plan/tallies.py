@@ -34,9 +34,16 @@ class TallyCells(Protocol):
         """Words beyond the fixed cells."""
         ...
 
+    @property
+    def answers_first(self) -> bool:
+        """Whether it answers of the rows before."""
+        ...
+
 
 class Plain:
-    """A tally that answers every row of a key alike and is 0 at the beginning."""
+    """A tally that answers every row of a key alike, the row counted."""
+
+    answers_first: bool = False
 
     def answer(self, time: int) -> float:
         raise NotImplementedError
@@ -125,8 +132,71 @@ class Trw(Plain):
         return 0
 
 
+class Streak(Plain):
+    """How many in a row."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.within: int = settings["within"]
+        self.length, self.time = 0, 0
+
+    def counts(self, operand: float | int) -> bool:
+        return operand != 0
+
+    def count(self, time: int, operand: float | int) -> None:
+        self.length = int(self.answer(time)) + 1 if operand == 1 else 0
+        self.time = time
+
+    def answer(self, time: int) -> float:
+        return float(self.length) if time - self.time <= self.within else 0.0
+
+    def spilled(self) -> int:
+        return 0
+
+
+class Last(Plain):
+    """What was there before."""
+
+    answers_first = True
+    none: float = math.nan
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.within: int = settings["within"]
+        self.value: float = self.none
+        self.time = 0
+
+    def counts(self, operand: float | int) -> bool:
+        return not math.isnan(operand)
+
+    def count(self, time: int, operand: float | int) -> None:
+        self.value, self.time = operand, time
+
+    def answer(self, time: int) -> float:
+        return self.value if time - self.time <= self.within else self.none
+
+    def spilled(self) -> int:
+        return 0
+
+
+class LastId(Last):
+    """Who was there before."""
+
+    none = 0
+
+    def counts(self, operand: float | int) -> bool:
+        return operand != 0
+
+
+class Since(Last):
+    """When it was."""
+
+    def answer(self, time: int) -> float:
+        return (time - self.time) / 1e9 if time - self.time <= self.within else math.nan
+
+
 class Owner:
     """Who counted first, and whether the same came back a second later or more."""
+
+    answers_first = False
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self.owner, self.first, self.confirmed = 0, 0, False
@@ -156,5 +226,9 @@ TALLIES: dict[str, tuple[Callable[[Mapping[str, Any]], TallyCells], int]] = {
     "distinct": (Distinct, 2),
     "trw": (Trw, 2),
     "owner": (Owner, 2),
+    "streak": (Streak, 2),
+    "last": (Last, 2),
+    "last_id": (LastId, 2),
+    "since": (Since, 1),
 }
 """Each tally with its fixed words a key."""
