@@ -170,6 +170,7 @@ def test_successors_are_the_oracles(seed: int, memory: int | None, objects: int,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(not NATIVE, reason="the native module is not built")
 def test_histograms_halve_alike() -> None:
     """After 16,384 contributions both forget half of what each bin has."""
