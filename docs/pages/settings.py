@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from annotated_types import Interval
 from pydantic import BeforeValidator, SecretStr
 
-from apisec_otel.component import Nested
+from apisec_otel.component import Nested, spelled
 from apisec_otel.config.duration import format_duration
 from apisec_otel.config.schema import attribute_docs
 from apisec_otel.config.settings import default_of, type_hints
@@ -41,7 +41,8 @@ def rows(cls: type, prefix: str = "", whole: Any = MISSING) -> Iterator[tuple[st
         default = _default(cls, name) if whole is MISSING or whole is None else getattr(whole, name)
         inner = _dataclass(hint)
         each = _element(hint)
-        yield f"`{prefix}{name}`", _kind(hint), _shown(default, _is_size(hint), (inner or each) is not None), docs.get(name, "")
+        key = f"{prefix}{spelled(name)}"
+        yield f"`{key}`", _kind(hint), _shown(default, _is_size(hint), (inner or each) is not None), docs.get(name, "")
         if inner:
             yield from rows(inner, f"{prefix}{name}::", default)
         elif each:

@@ -91,7 +91,7 @@ class Assembler:
         native = before.native if before and same else self.make_vocabulary(vocabulary)
         transport = self.make_transport(config, native)
         host = replace(self.host, vocabulary=native, view=self.make_view(), table_bytes=table_bytes(config), rules=rules_of(config))
-        host = replace(host, meanings=meanings_of(config))
+        host = replace(host, meanings=meanings_of(config), custom=config.custom_columns())
         builder = _Builder(config, host, transport, before if same else None)
         assembly = Assembly(config=config, vocabulary=vocabulary, native=native, transport=transport, engine=builder.engine())
         assembly.processors, assembly.connectors, assembly.exporters = builder.processors, builder.connectors, builder.exporters

@@ -16,6 +16,7 @@ There is no base class: a settings class fits by having `build`. What else it ma
 `declared()`. Its name in YAML is its file's name; `builtin.py` or an entry point lists it.
 """
 
+import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -190,7 +191,7 @@ class Holds(Protocol):
 class Verifies(Protocol):
     """Settings that can tell before the start whether they would build."""
 
-    def verify(self) -> None:
+    def verify(self, custom: Mapping[str, str], /) -> None:
         """Raises with what is wrong and what to write instead."""
         ...
 
@@ -268,6 +269,8 @@ class Host:
     """Names of endpoints by their key; the processor `endpoints` knows them."""
     received: Callable[[], int | None] = lambda: None
     """When what is being worked on was received, ns since 1970; None takes the end of each span."""
+    custom: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of the columns that configuration adds, by name."""
     meanings: Mapping[str, str] = field(default_factory=dict)
     """By column: the settings that its values depend on. State about a column whose meaning changed is not kept."""
     rules: Mapping[str, type] = field(default_factory=dict)
@@ -284,10 +287,15 @@ class Host:
     """Kinds of pipeline in which this component stands."""
 
 
+def spelled(name: str) -> str:
+    """A field's name as its key: `from_` is `from`, a word that Python keeps for itself."""
+    return name.removesuffix("_") if keyword.iskeyword(name.removesuffix("_")) else name
+
+
 def leaves(settings: Any) -> Iterator[tuple[str, Any]]:
     """Pairs of name and value of a settings object, in order."""
     for each in fields(settings):
-        yield each.name, getattr(settings, each.name)
+        yield spelled(each.name), getattr(settings, each.name)
 
 
 def for_native(settings: Any) -> dict[str, Any]:

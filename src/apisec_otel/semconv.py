@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 SERVER: Final = 2
 """`Span.kind` of a call received."""
@@ -65,12 +65,19 @@ class Source:
     `read` is one of: text, number (numbers, numeric strings, the first element of an array), list (a string or the
     first element of an array), last (a string or the last element of an array), target.path, target.query,
     url.scheme, url.host, url.path, url.query, host (less its port), grpc_status (number or name, as HTTP status),
-    constant:TEXT (present means TEXT).
+    flag (true or false), constant:TEXT (present means TEXT).
     """
 
     key: str
     read: str = "text"
     at: str = "span"
+
+
+CustomKind = Literal["key", "number", "flag"]
+CUSTOM_READ: Final[dict[str, str]] = {"key": "list", "number": "number", "flag": "flag"}
+"""How the value of a custom column of each kind is read."""
+MOST_CUSTOM: Final = 8
+"""Columns that configuration may add."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +94,8 @@ class VocabularySettings:
     """More query names whose values are overwritten on the way out."""
     secret_attributes: tuple[str, ...] = ()
     """Attributes whose values are overwritten, by their full keys."""
+    custom: tuple[tuple[str, tuple[str, ...], CustomKind], ...] = ()
+    """Columns that configuration adds: name, attributes (of the span, then of its resource), kind."""
 
 
 def header_keys(name: str, prefixes: Iterable[str] = REQUEST_PREFIXES) -> list[str]:
@@ -191,7 +200,12 @@ def columns(settings: VocabularySettings) -> dict[str, tuple[Source, ...]]:
         "user": _spans(*attributes),
         "credential": tuple(source for name in _headers(settings.principal) for source in _header(name)),
         "session": _session(settings.session),
+        **{f"custom.{number}": _custom(keys, kind) for number, (_, keys, kind) in enumerate(sorted(settings.custom))},
     }
+
+
+def _custom(keys: tuple[str, ...], kind: CustomKind) -> tuple[Source, ...]:
+    return tuple(Source(key, CUSTOM_READ[kind], at) for key in keys for at in ("span", "resource"))
 
 
 def _headers(ladder: tuple[str, ...]) -> list[str]:

@@ -182,7 +182,9 @@ def engine_of(config: Config) -> ReplayEngine:
     """The engine of a configuration: its pipeline of traces. ComponentError names what cannot be built."""
     vocabulary = vocabulary_of(config, CONSTANT_SECRET)
     native_module, words, view = import_module("apisec_otel._native"), native_vocabulary(vocabulary), native_rows()
-    host = Host(clock=ManualClock(), telemetry=Telemetry(), vocabulary=words, view=view, rules=rules_of(config))
+    host = Host(
+        clock=ManualClock(), telemetry=Telemetry(), vocabulary=words, view=view, rules=rules_of(config), custom=config.custom_columns()
+    )
     engine = ReplayEngine(
         decode=lambda requests: native_module.decode(requests, words),
         transcode=native_module.transcode,
@@ -219,5 +221,5 @@ def _processor(component: Component, host: Host, engine: ReplayEngine) -> Proces
 
     engine.shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
     detecting = settings.detecting(asked, host, tell_shadow=True)
-    detecting.cover(Covering(settings.coverage(), every=1))
+    detecting.cover(Covering(settings.coverage(host.custom), every=1))
     return detecting

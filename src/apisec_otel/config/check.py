@@ -29,10 +29,11 @@ def check(config: Config, tree: Node, reader: Reader) -> None:
 
 def _verify(config: Config, reader: Reader) -> None:
     """Lets components that plan ahead do so, so that `validate` hears what would fail at start."""
+    custom = config.custom_columns()
     for each in config.used():
         if isinstance(each.settings, Verifies):
             try:
-                each.settings.verify()
+                each.settings.verify(custom)
             except Exception as error:
                 reader.problem(each.node, (each.family, str(each.id)), str(error))
 

@@ -166,6 +166,15 @@ class Config:
     notes: tuple[str, ...] = ()
     """What the user should know though nothing is wrong."""
 
+    def custom_columns(self) -> dict[str, str]:
+        """Columns that the configuration adds to rows, by name: key, number or flag."""
+        return {
+            name: kind
+            for each in self.used()
+            if hasattr(each.settings, "custom_columns")
+            for name, kind in each.settings.custom_columns().items()
+        }
+
     def used(self) -> Iterator[Component]:
         """Each component that runs, once: extensions first, then along the pipelines."""
         seen = set()

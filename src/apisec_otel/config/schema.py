@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from apisec_otel.builtin import ALIASES, known, load
-from apisec_otel.component import Family, Nested, declared
+from apisec_otel.component import Family, Nested, declared, spelled
 from apisec_otel.config.duration import PATTERN
 from apisec_otel.config.load import SECTIONS
 from apisec_otel.config.model import ServiceSettings
@@ -73,6 +73,9 @@ class _Generator(GenerateJsonSchema):
                 each["description"] = docs[name]
             if nested := _bare(type_hints(cls)[name])[1]:
                 each.update(_nested(nested))
+        made["properties"] = {spelled(name): each for name, each in made.get("properties", {}).items()}
+        if "required" in made:
+            made["required"] = [spelled(name) for name in made["required"]]
         for name, why in declared(cls).refused.items():
             made["properties"][name] = {"description": why, "type": "object", "properties": {"enabled": {"const": False}}}
         made["additionalProperties"] = False

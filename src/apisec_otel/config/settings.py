@@ -1,5 +1,6 @@
 """From a tree to settings: every key checked, every problem with its place and what is allowed instead."""
 
+import keyword
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from apisec_otel.builtin import known, load
-from apisec_otel.component import Chosen, Nested, declared
+from apisec_otel.component import Chosen, Nested, declared, spelled
 from apisec_otel.config.duration import parse_duration
 from apisec_otel.config.node import Node
 from apisec_otel.errors import ComponentError, Problem, suggest
@@ -62,7 +63,7 @@ class Reader:
         for key, hint in _keys(cls).items():
             if key not in plain and (nested := _bare(hint)[1]):
                 plain[key] = self._nested(nested, Node(None, node.place), (*path, key))
-        return plain
+        return {_field(key): value for key, value in plain.items()}
 
     def _refused(self, why: str, node: Node, key: str, path: tuple[str, ...]) -> None:
         switch = node.map[key].map.get("enabled")
@@ -130,7 +131,7 @@ def _follow(cls: type, node: Node, loc: Sequence[int | str]) -> tuple[Node, list
     """The node that pydantic's `loc` means, its path below `node`, and its type; the nearest one that was written."""
     hint: Any = cls
     here: list[str] = []
-    for step in loc:
+    for step in (spelled(step) if isinstance(step, str) else step for step in loc):
         hint = _inside(hint, str(step))
         if isinstance(step, str) and (step in node.map or hint is not None):
             here.append(step)
@@ -149,11 +150,15 @@ def _inside(hint: Any, step: str) -> Any:
     return _bare(arguments[-1 if get_origin(hint) in (dict, Mapping) else 0])[0] if arguments else None
 
 
+def _field(key: str) -> str:
+    return f"{key}_" if keyword.iskeyword(key) else key
+
+
 @cache
 def _keys(cls: type) -> dict[str, Any]:
     """The settings of a dataclass and their types; ClassVars are none."""
     hints = type_hints(cls)
-    return {each.name: hints[each.name] for each in fields(cls) if each.init}
+    return {spelled(each.name): hints[each.name] for each in fields(cls) if each.init}
 
 
 def _bare(hint: Any) -> tuple[Any, Nested | None]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from apisec_otel.inventory.hints import hint
 from apisec_otel.plan.blind import blind, vital
+from apisec_otel.plan.build import native_name
 from apisec_otel.plan.draft import Draft
 from apisec_otel.plan.node import Graph
 
@@ -81,7 +82,8 @@ class Coverage:
 
     def for_native(self, every: int) -> dict[str, object]:
         """What the native step takes; it looks at one request of so many."""
-        return {"columns": self.columns, "every": every, "services": SERVICES, "threshold": list(THRESHOLD)}
+        columns = [native_name(self._graph, name) for name in self.columns]
+        return {"columns": columns, "every": every, "services": SERVICES, "threshold": list(THRESHOLD)}
 
     def of(self, tallies: Iterable[Mapping[str, Any]], now: int) -> list[ServiceCoverage]:
         """One entry a service, by the number of its requests; `now` is stream time (ns)."""

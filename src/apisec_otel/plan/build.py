@@ -57,13 +57,19 @@ class Plans:
         return self.requests.statements + self.steps.statements
 
 
-def plans(chosen: Iterable[Chosen], *, memory: int = MEMORY, meanings: Mapping[str, str] | None = None) -> Plans:
+def plans(
+    chosen: Iterable[Chosen],
+    *,
+    memory: int = MEMORY,
+    meanings: Mapping[str, str] | None = None,
+    custom: Mapping[str, str] | None = None,
+) -> Plans:
     """Runs every detector once and plans them together, `memory` shared out over the tables of both kinds of rows.
 
     PlanError says which detector, where, and what to write instead. `meanings` says of columns what their values depend
     on: state about them is kept only as long as that stays the same.
     """
-    graph, drafts = draft(chosen, meanings)
+    graph, drafts = draft(chosen, meanings, custom)
     kinds = [[one for one in drafts if one.in_order == in_order] for in_order in (False, True)]
     counts = [len(_places(graph, each, memory).tables) for each in kinds]
     shares = [memory * count // max(1, sum(counts)) for count in counts]
@@ -117,9 +123,18 @@ def emit(graph: Graph, drafts: Iterable[Draft], places: Places, masks: Masks) ->
     }
 
 
+def native_name(graph: Graph, column: str) -> str:
+    """A column's name as native code has it: configured ones have numbers there, in the order of their names."""
+    _, dot, name = column.partition("custom.")
+    return f"custom.{list(graph.custom).index(name)}" if dot else column
+
+
 def _node(graph: Graph, position: int, at: Mapping[int, int], places: Places, masks: Masks) -> dict[str, object]:
     node = graph[position]
-    out: dict[str, object] = {"op": node.op, "kind": node.kind, "args": [at[arg] for arg in node.args], "settings": dict(node.settings)}
+    settings = dict(node.settings)
+    if node.op == "column":
+        settings["name"] = native_name(graph, str(settings["name"]))
+    out: dict[str, object] = {"op": node.op, "kind": node.kind, "args": [at[arg] for arg in node.args], "settings": settings}
     if position in places.of:
         mask = masks[position]
         out |= {"table": places.of[position], "asked": None if mask is None else [at[one] for one in mask]}

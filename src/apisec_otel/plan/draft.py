@@ -65,9 +65,11 @@ class Draft:
             yield from (observed,) if expected is None else (observed, expected)
 
 
-def draft(chosen: Iterable[Chosen], meanings: Mapping[str, str] | None = None) -> tuple[Graph, list[Draft]]:
+def draft(
+    chosen: Iterable[Chosen], meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None
+) -> tuple[Graph, list[Draft]]:
     """Runs every detector once. Errors name the detector and the line; nothing of a broken detector is kept."""
-    graph = Graph(meanings)
+    graph = Graph(meanings, custom)
     return graph, [item for one in chosen for item in _drafts(graph, one)]
 
 

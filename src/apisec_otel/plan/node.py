@@ -42,9 +42,10 @@ class Node:
 class Graph:
     """Nodes in the order of their making, operands first; equal nodes are one."""
 
-    def __init__(self, meanings: Mapping[str, str] | None = None) -> None:
-        """`meanings` says of a column what its values depend on, by name."""
+    def __init__(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> None:
+        """`meanings` says of a column what its values depend on, by name; `custom` has the kinds of configured columns."""
         self._meanings = meanings or {}
+        self.custom = dict(sorted((custom or {}).items()))
         self._nodes: list[Node] = []
         self._positions: dict[Node, int] = {}
         self._identities: list[bytes] = []

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, ClassVar, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NoReturn, TypeVar, overload
 
 from apisec_otel.plan.column import Column, Id, Logic, Number
-from apisec_otel.plan.node import Graph
+from apisec_otel.plan.node import Graph, PlanError
+from apisec_otel.plan.words import listed
+
+CUSTOM: Final[dict[str, type[Column]]] = {"key": Id, "number": Number, "flag": Logic}
+"""The face of a configured column of each kind."""
 
 Face = TypeVar("Face", bound=Column, covariant=True)
 
@@ -84,6 +88,18 @@ class Request:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+
+    def custom(self, name: str) -> Any:
+        """A column that configuration adds (`requests::columns`): an Id, a Number or a Logic, as it says there.
+
+        PlanError for a name that is not configured.
+        """
+        kind = self.graph.custom.get(name)
+        if kind is None:
+            there = listed(sorted(self.graph.custom)) if self.graph.custom else "none"
+            raise PlanError(f"row.custom({name!r}): no such column; `requests::columns` configures {there}.")
+        face = CUSTOM[kind]
+        return face(self.graph, self.graph.add("column", kind=face.kind, name=f"custom.{name}"))
 
     if not TYPE_CHECKING:
 

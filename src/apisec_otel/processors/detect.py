@@ -76,17 +76,20 @@ class Detect:
             if mode != "off":
                 yield id, chosen.settings, mode, chosen.beside.q or self.defaults.q
 
-    def verify(self) -> None:
+    def verify(self, custom: Mapping[str, str]) -> None:
         """Plans without running; raises ComponentError or ValueError with what a detector did wrong."""
-        self.plan()
+        self.plan(custom=custom)
 
-    def plan(self, meanings: Mapping[str, str] | None = None) -> Plans:
-        """The plans of all running detectors; `meanings` says what the values of columns depend on."""
-        return plan.plans(self._chosen(), memory=self.max_bytes, meanings=meanings)
+    def plan(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> Plans:
+        """The plans of all running detectors.
 
-    def coverage(self) -> Coverage:
+        `meanings` says what the values of columns depend on, `custom` of which kinds configured columns are.
+        """
+        return plan.plans(self._chosen(), memory=self.max_bytes, meanings=meanings, custom=custom)
+
+    def coverage(self, custom: Mapping[str, str] | None = None) -> Coverage:
         """What the running detectors read of requests, and which of them are blind without it."""
-        graph, drafts = draft(self._chosen())
+        graph, drafts = draft(self._chosen(), custom=custom)
         return Coverage(graph, drafts, plan.columns_read(graph, drafts))
 
     def _chosen(self) -> list[PlanChosen]:
@@ -98,12 +101,12 @@ class Detect:
             running = self.detecting(Engine, host)
         except ImportError as error:
             raise ComponentError(f"processors::{host.id}: the native module is not built: {error}; run `make build`") from error
-        running.cover(Covering(self.coverage()))
+        running.cover(Covering(self.coverage(host.custom)))
         return running
 
     def detecting(self, engine: Callable[[Plan], Engine], host: Host, *, tell_shadow: bool = False) -> "Detecting":
         """The plans at work in engines that `engine` makes; requests are held only where some detector wants them in order."""
-        plans = self.plan(host.meanings)
+        plans = self.plan(host.meanings, host.custom)
         shadow = frozenset(id for id, _, mode, _ in self.running() if mode == "shadow")
         running = Detecting(engine(plans.requests), shadow, host, tell_shadow=tell_shadow)
         if plans.steps.statements:

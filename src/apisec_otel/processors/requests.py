@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -10,10 +10,26 @@ from pydantic import SecretStr
 
 from apisec_otel.component import Host, Processor, Size
 from apisec_otel.processors.native import native_step, restored
+from apisec_otel.semconv import MOST_CUSTOM, CustomKind
 from apisec_otel.spans.batch import SpanBatch
 
 IDLE_BEHIND: Final = 5 * 10**9
 """When nothing arrives, stream time follows the clock this far behind: exporters hold spans back for as long (ns)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomColumn:
+    """A column of your own, for detectors of your own: `row.custom("name")`."""
+
+    from_: tuple[str, ...]
+    """Attributes it is read from, of the span or else of its resource; the first that is present wins."""
+    as_: CustomKind = "key"
+    """key: an id, hashed. number. flag: true or false."""
+
+    def __post_init__(self) -> None:
+        """Refuses a column without a source."""
+        if not self.from_:
+            raise ValueError("from names at least one attribute, as in [app.tenant]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +50,8 @@ class Requests:
     """More query names whose values are overwritten on the way out."""
     secret_attributes: tuple[str, ...] = ()
     """More attributes whose values are overwritten, by their full keys."""
+    columns: dict[str, CustomColumn] = field(default_factory=dict)
+    """More columns that detectors can read, by name; at most 8."""
     hash_key: SecretStr | None = None
     """Secret of all hashed ids, 32 hex digits; without it one is made once and kept in file_storage."""
     repeats: Size = 32 << 20
@@ -46,6 +64,11 @@ class Requests:
                 ipaddress.ip_network(each, strict=False)
             except ValueError:
                 raise ValueError(f"trusted_proxies: {each!r} is no network; write 10.0.0.0/8 or 10.1.2.3") from None
+        if len(self.columns) > MOST_CUSTOM:
+            raise ValueError(f"columns: {len(self.columns)} are configured; at most {MOST_CUSTOM} fit in a row")
+        for name in self.columns:
+            if not name.isidentifier():
+                raise ValueError(f"columns: {name!r} is no name; write letters, digits and underscores, as in tenant")
         if self.hash_key is not None:
             self.hash_bytes()
 
@@ -61,9 +84,15 @@ class Requests:
             raise ValueError("hash_key is 32 hex digits, as `openssl rand -hex 16` prints them")
         return key
 
-    def vocabulary(self) -> dict[str, tuple[str, ...]]:
+    def vocabulary(self) -> dict[str, tuple[Any, ...]]:
         """What it adds to the vocabulary."""
-        return {"secret_headers": self.secret_headers, "secret_queries": self.secret_queries, "secret_attributes": self.secret_attributes}
+        custom = tuple((name, each.from_, each.as_) for name, each in sorted(self.columns.items()))
+        secret = {"secret_headers": self.secret_headers, "secret_queries": self.secret_queries, "secret_attributes": self.secret_attributes}
+        return {**secret, "custom": custom}
+
+    def custom_columns(self) -> dict[str, CustomKind]:
+        """The columns that it adds, and their kinds."""
+        return {name: each.as_ for name, each in sorted(self.columns.items())}
 
     def table_bytes(self) -> int:
         """Cap of the memory of repeats."""

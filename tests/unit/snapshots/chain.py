@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -44,7 +44,7 @@ class Tally:
 class Chain:
     """Everything between receiver and exporter, in one process's life."""
 
-    def __init__(self, *settings: str, secret: bytes = SECRET) -> None:
+    def __init__(self, *settings: str, secret: bytes = SECRET, sources: Sequence[str] = ()) -> None:
         self.clock = ManualClock(at=START)
         self.names = EndpointNames()
         assembler = Assembler(
@@ -52,7 +52,7 @@ class Chain:
             make_transport=lambda config, words: FakeTransport(config, words),
             made_secret=secret,
         )
-        self.config = read([str(packaged("default"))], list(settings))
+        self.config = read([str(packaged("default")), *sources], list(settings))
         self.assembly: Assembly = assembler.assemble(self.config)
 
     def take(self, *requests: bytes, at: float = 0) -> SpanBatch:

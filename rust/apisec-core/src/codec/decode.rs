@@ -233,7 +233,7 @@ impl<'a> Decoder<'a> {
         record.span_prefix = prefix as u32;
         record.at = body.at() as u32;
         record.end_at = body.end() as u32;
-        row.finish(&mut self.memo, &self.made);
+        row.finish(&mut self.memo, &self.made, self.vocabulary.custom_ids);
         if row.is_over(self.vocabulary) {
             self.over_limits += 1;
         } else {

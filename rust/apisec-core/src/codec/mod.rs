@@ -19,7 +19,7 @@ pub use batch::SpanBatch;
 pub use decode::decode;
 pub use encode::{Annotation, Annotations, encode};
 pub use member::{Member, Secret};
-pub use record::{HTTP, RECORD_FIELDS, RESERVED, Record, Slice, Text};
+pub use record::{CUSTOM, HTTP, RECORD_FIELDS, RESERVED, Record, Slice, Text};
 pub use split::{merge, split};
 pub use vocabulary::Vocabulary;
 

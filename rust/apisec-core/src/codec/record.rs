@@ -9,6 +9,9 @@ pub const RESERVED: u32 = 1;
 /// `Record::marks`: method or status is present.
 pub const HTTP: u32 = 4;
 
+/// Columns that configuration may name.
+pub const CUSTOM: usize = 8;
+
 /// Declares [`Record`] together with the table of its fields, so that numpy's dtype cannot differ from it.
 macro_rules! record {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $format:literal,)*) => {
@@ -64,6 +67,8 @@ record! {
     /// Bytes.
     response_size: f64 = "<f8",
     object_number: f64 = "<f8",
+    /// Columns that configuration names: an id, the bits of a number exclusive-or those of NaN, or 1 true and 2 false.
+    custom: [u64; CUSTOM] = "8<u8",
     request: i8 = "i1",
     succeeded: i8 = "i1",
     denied: i8 = "i1",
@@ -182,6 +187,18 @@ texts! {
 }
 
 impl Record {
+    /// A custom column as a number; NaN when it is missing.
+    #[inline]
+    pub fn custom_number(&self, column: usize) -> f64 {
+        f64::from_bits(self.custom[column] ^ f64::NAN.to_bits())
+    }
+
+    /// A custom column as a condition.
+    #[inline]
+    pub fn custom_flag(&self, column: usize) -> i8 {
+        [0, 1, -1][self.custom[column].min(2) as usize]
+    }
+
     /// A request that was not observed before.
     #[inline]
     pub fn is_new_request(&self) -> bool {
@@ -224,6 +241,7 @@ impl Default for Record {
             request_size: f64::NAN,
             response_size: f64::NAN,
             object_number: f64::NAN,
+            custom: [0; CUSTOM],
             request: 0,
             succeeded: 0,
             denied: 0,

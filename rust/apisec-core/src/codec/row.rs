@@ -57,6 +57,9 @@ impl Row {
             Column::Number(column) => source
                 .read_number(wanted.reading)
                 .map(|value| *number_mut(&mut self.record, column) = value),
+            Column::Custom(column) => source
+                .read_custom(wanted.reading)
+                .and_then(|bits| Some(*self.record.custom.get_mut(usize::from(column))? = bits)),
             Column::Mark(mark) => source.value.is_set().then(|| self.record.marks |= mark),
         };
         if taken.is_some() {
@@ -65,9 +68,16 @@ impl Row {
     }
 
     /// Fills what follows from texts and times alone.
-    pub fn finish(&mut self, memo: &mut Memo<'_>, made: &[u8]) {
+    pub fn finish(&mut self, memo: &mut Memo<'_>, made: &[u8], custom_ids: u8) {
         let record = &mut self.record;
         let mut id = |slice: Slice| memo.id(slice, made);
+        if custom_ids != 0 {
+            for (column, value) in record.custom.iter_mut().enumerate() {
+                if custom_ids >> column & 1 == 1 {
+                    *value = id(unpacked(*value));
+                }
+            }
+        }
         record.environment = id(record.environment_text);
         record.service = id(record.service_text);
         record.version = id(record.version_text);
@@ -94,6 +104,18 @@ impl Row {
             || Text::ALL
                 .iter()
                 .any(|&column| self.record.text(column).len > limits.text)
+    }
+}
+
+/// A slice as one word, until the row is finished.
+fn packed(slice: Slice) -> u64 {
+    u64::from(slice.at) << 32 | u64::from(slice.len)
+}
+
+fn unpacked(word: u64) -> Slice {
+    Slice {
+        at: (word >> 32) as u32,
+        len: word as u32,
     }
 }
 
@@ -142,6 +164,37 @@ impl Source<'_, '_> {
             .vocabulary
             .is_missing(content.get(range).unwrap_or_default());
         (!missing).then_some(slice)
+    }
+
+    /// A custom column's word: a packed text, a number's bits, or 1 for true and 2 for false.
+    #[cold]
+    fn read_custom(&mut self, reading: Reading) -> Option<u64> {
+        match reading {
+            Reading::Number => Some(self.read_number(reading)?.to_bits() ^ f64::NAN.to_bits()),
+            Reading::Flag => self.read_flag(),
+            _ => self
+                .read_text(reading)
+                .filter(|slice| slice.len <= self.vocabulary.limits.text)
+                .map(packed),
+        }
+    }
+
+    fn read_flag(&mut self) -> Option<u64> {
+        let scalar = match *self.value {
+            Value::List { first, .. } => first,
+            Value::Scalar(scalar) => scalar,
+        };
+        let holds = match scalar {
+            Scalar::Bool(value) => value,
+            Scalar::Int(value @ 0..=1) => value == 1,
+            Scalar::Text(slice) => match slice.of(self.bytes) {
+                b"true" | b"True" | b"1" => true,
+                b"false" | b"False" | b"0" => false,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(if holds { 1 } else { 2 })
     }
 
     fn read_number(&mut self, reading: Reading) -> Option<f64> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::keys::Keys;
-use super::record::{Slice, Text};
+use super::record::{CUSTOM, Slice, Text};
 use super::secrets::{Ends, Secrecy};
 
 /// The JSON as handed over.
@@ -94,10 +94,12 @@ pub(crate) enum Column {
     Number(Number),
     /// Sets a bit of `Record::marks`.
     Mark(u32),
+    /// One that configuration names.
+    Custom(u8),
 }
 
 /// Columns that compete for a value: texts, numbers, marks.
-pub(crate) const COLUMNS: usize = Text::ALL.len() + 3 + 1;
+pub(crate) const COLUMNS: usize = Text::ALL.len() + 3 + 1 + CUSTOM;
 
 impl Column {
     fn named(name: &str) -> Option<Self> {
@@ -107,7 +109,12 @@ impl Column {
             "response_size" => Self::Number(Number::ResponseSize),
             "http" => Self::Mark(super::HTTP),
             "name" | "scope" | "state" => return None,
-            _ => Self::Text(Text::named(name)?),
+            _ => match name.strip_prefix("custom.") {
+                Some(number) => {
+                    Self::Custom(number.parse().ok().filter(|n| usize::from(*n) < CUSTOM)?)
+                }
+                None => Self::Text(Text::named(name)?),
+            },
         })
     }
 
@@ -117,7 +124,8 @@ impl Column {
         match self {
             Self::Text(text) => text as usize,
             Self::Number(number) => Text::ALL.len() + number as usize,
-            Self::Mark(_) => COLUMNS - 1,
+            Self::Mark(_) => Text::ALL.len() + 3,
+            Self::Custom(column) => COLUMNS - CUSTOM + column as usize,
         }
     }
 }
@@ -138,6 +146,7 @@ pub(crate) enum Reading {
     UrlScheme,
     Host,
     GrpcStatus,
+    Flag,
     /// A text of the vocabulary: a stretch of `constants`.
     Constant(Slice),
 }
@@ -158,6 +167,7 @@ impl Reading {
             "url.scheme" => Self::UrlScheme,
             "host" => Self::Host,
             "grpc_status" => Self::GrpcStatus,
+            "flag" => Self::Flag,
             _ => {
                 let text = name.strip_prefix("constant:")?;
                 let at = constants.len();
@@ -193,6 +203,8 @@ pub struct Vocabulary {
     missing_lengths: u64,
     pub(crate) reserved: Vec<u8>,
     pub(crate) keys: Keys,
+    /// Bit n: custom column n is an id.
+    pub(crate) custom_ids: u8,
     /// Those that may hold secrets, for attributes that feed no column.
     pub(crate) secret_keys: Keys,
     pub(crate) secret_queries: Vec<(Vec<u8>, u16)>,
@@ -214,6 +226,17 @@ impl Vocabulary {
         for column in &spec.columns {
             add_column(column, &mut entries, &mut constants)?;
         }
+        let custom_ids = entries
+            .values()
+            .flat_map(|entry| entry.on_span.iter().chain(&entry.on_resource))
+            .fold(0, |ids, wanted| match wanted {
+                Use {
+                    column: Column::Custom(column),
+                    reading: Reading::First,
+                    ..
+                } => ids | 1 << column,
+                _ => ids,
+            });
         let mut names = Vec::new();
         for key in &spec.secret_headers {
             entries.entry(key.clone().into_bytes()).or_default().secrecy =
@@ -234,6 +257,7 @@ impl Vocabulary {
             ));
         }
         Ok(Self {
+            custom_ids,
             kinds: spec.kinds,
             route_scopes: spec
                 .scope_route_names

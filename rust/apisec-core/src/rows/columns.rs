@@ -1,6 +1,6 @@
 //! The rows of a batch as a plan reads them: the requests that are judged, and their columns by name.
 
-use crate::codec::{Record, SpanBatch};
+use crate::codec::{CUSTOM, Record, SpanBatch};
 use crate::hash;
 use crate::plan::{Input, Rows};
 use std::ops::Range;
@@ -11,6 +11,8 @@ enum Reading {
     Number(fn(&Record) -> f64),
     Logic(fn(&Record) -> i8),
     Id(fn(&Record) -> u64),
+    /// A column that configuration names, read as the plan wants it.
+    Custom(usize),
 }
 
 /// The inputs of a plan, found once.
@@ -23,7 +25,9 @@ impl Columns {
         inputs
             .iter()
             .map(|input| {
-                reading(&input.name).ok_or_else(|| format!("no column {} in a request", input.name))
+                custom(input)
+                    .or_else(|| reading(&input.name))
+                    .ok_or_else(|| format!("no column {} in a request", input.name))
             })
             .collect::<Result<_, _>>()
             .map(Self)
@@ -35,6 +39,11 @@ macro_rules! readings {
     ($name:ident; $($kind:ident { $($column:literal $read:expr,)* })*) => {
         match $name { $($($column => Some(Reading::$kind($read)),)*)* _ => None }
     };
+}
+
+fn custom(input: &Input) -> Option<Reading> {
+    let number: usize = input.name.strip_prefix("custom.")?.parse().ok()?;
+    (number < CUSTOM).then_some(Reading::Custom(number))
 }
 
 fn reading(name: &str) -> Option<Reading> {
@@ -128,6 +137,7 @@ impl<'a> Judged<'a> {
             Reading::Number(read) => read(self.rows[row]).is_nan(),
             Reading::Logic(read) => read(self.rows[row]) == 0,
             Reading::Id(read) => read(self.rows[row]) == 0,
+            Reading::Custom(column) => self.rows[row].custom[column] == 0,
         }
     }
 
@@ -151,26 +161,33 @@ impl Rows for Judged<'_> {
     }
 
     fn fill_number(&self, column: usize, rows: Range<usize>, out: &mut [f64]) {
-        if let Some(Reading::Number(read)) = self.columns.0.get(column) {
-            out.iter_mut()
-                .zip(&self.rows[rows])
-                .for_each(|(out, r)| *out = read(r));
+        let out = out.iter_mut().zip(&self.rows[rows]);
+        match self.columns.0.get(column) {
+            Some(Reading::Number(read)) => out.for_each(|(out, r)| *out = read(r)),
+            Some(&Reading::Custom(column)) => {
+                out.for_each(|(out, r)| *out = r.custom_number(column))
+            }
+            _ => {}
         }
     }
 
     fn fill_logic(&self, column: usize, rows: Range<usize>, out: &mut [i8]) {
-        if let Some(Reading::Logic(read)) = self.columns.0.get(column) {
-            out.iter_mut()
-                .zip(&self.rows[rows])
-                .for_each(|(out, r)| *out = read(r));
+        let out = out.iter_mut().zip(&self.rows[rows]);
+        match self.columns.0.get(column) {
+            Some(Reading::Logic(read)) => out.for_each(|(out, r)| *out = read(r)),
+            Some(&Reading::Custom(column)) => {
+                out.for_each(|(out, r)| *out = r.custom_flag(column))
+            }
+            _ => {}
         }
     }
 
     fn fill_id(&self, column: usize, rows: Range<usize>, out: &mut [u64]) {
-        if let Some(Reading::Id(read)) = self.columns.0.get(column) {
-            out.iter_mut()
-                .zip(&self.rows[rows])
-                .for_each(|(out, r)| *out = read(r));
+        let out = out.iter_mut().zip(&self.rows[rows]);
+        match self.columns.0.get(column) {
+            Some(Reading::Id(read)) => out.for_each(|(out, r)| *out = read(r)),
+            Some(&Reading::Custom(column)) => out.for_each(|(out, r)| *out = r.custom[column]),
+            _ => {}
         }
     }
 }
