@@ -65,6 +65,10 @@ class Steps:
         """Everything that is held."""
     def reuse(self, batch: SpanBatch) -> None:
         """Takes back the memory of a released batch; it is empty afterwards."""
+    def shards(self) -> Iterator[bytes]:
+        """What it holds, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout. ValueError: no shard."""
     def bound(self) -> int:
         """Time (ns) before which nothing will be released any more."""
     def restart(self) -> None:

@@ -254,7 +254,7 @@ fn told<'py>(py: Python<'py>, service: &coverage::Service) -> PyResult<Bound<'py
 
 /// Requests held back until those before them have come.
 #[pyclass(frozen, module = "apisec_otel._native")]
-pub struct Steps(Mutex<steps::Steps>);
+pub struct Steps(Arc<Mutex<steps::Steps>>);
 
 /// A batch, and as bytes of u64 and u32 which request each row is and the row before which it was released.
 type Released<'py> = (SpanBatch, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
@@ -279,7 +279,9 @@ fn released<'py>(
 impl Steps {
     #[new]
     fn new(settings: &str) -> PyResult<Self> {
-        Ok(Self(Mutex::new(steps::Steps::new(&parse(settings)?))))
+        Ok(Self(Arc::new(Mutex::new(steps::Steps::new(&parse(
+            settings,
+        )?)))))
     }
 
     fn process<'py>(&self, py: Python<'py>, batch: &SpanBatch) -> PyResult<Released<'py>> {
@@ -304,6 +306,16 @@ impl Steps {
 
     fn restart(&self) {
         lock(&self.0).restart();
+    }
+
+    /// What it holds as shards, each copied when it is asked for.
+    fn shards(&self) -> Shards {
+        Shards::of(self.0.clone())
+    }
+
+    /// Takes up a shard; false when it is of another layout.
+    fn load(&self, py: Python<'_>, shard: &[u8]) -> PyResult<bool> {
+        snapshot::load(py, &self.0, shard)
     }
 
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

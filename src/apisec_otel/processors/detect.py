@@ -199,22 +199,23 @@ class Detecting:
         return ""
 
     def snapshot(self) -> Iterator[bytes]:
-        """All that detectors remember; before each shard a byte that says of which rows. What is held for its turn is not kept."""
-        for kind, engine in self._kinds().items():
-            for shard in engine.snapshot():
+        """All that detectors remember; before each shard a byte that says of what. Rows are held after what they will be counted in."""
+        for kind, kept in self._kept().items():
+            for shard in kept.snapshot():
                 yield kind + shard
 
     def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
         """Goes on from there; what computes something else than before begins anew."""
-        engines = self._kinds()
+        waiting = self._kept()
         cold: list[str] = []
         for kind, group in groupby(shards, key=lambda shard: shard[:1]):
-            if (engine := engines.pop(kind, None)) is not None:
-                cold += engine.restore(shard[1:] for shard in group)
-        return cold + [each for engine in engines.values() for each in engine.restore(())]
+            if (kept := waiting.pop(kind, None)) is not None:
+                cold += kept.restore(shard[1:] for shard in group)
+        return cold + [each for kept in waiting.values() for each in kept.restore(())]
 
-    def _kinds(self) -> dict[bytes, Engine]:
-        return {b"r": self._engine} if self._ordering is None else {b"r": self._engine, b"s": self._steps}
+    def _kept(self) -> dict[bytes, Engine | Ordering]:
+        requests: dict[bytes, Engine | Ordering] = {b"r": self._engine}
+        return requests if self._ordering is None else requests | {b"s": self._steps, b"h": self._ordering}
 
     def restart(self) -> None:
         """Ends a recording: windows close, tallies and flags go, baselines stay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -49,6 +50,14 @@ class Ordering:
     def bound(self) -> int:
         """Time (ns) before which nothing will be released any more."""
         return int(self._native.bound())
+
+    def snapshot(self) -> Iterator[bytes]:
+        """What is held, in shards."""
+        return iter(self._native.shards())
+
+    def restore(self, shards: Iterable[bytes]) -> list[str]:
+        """Holds it again, before any batch. ValueError: no shards."""
+        return [] if all(self._native.load(shard) for shard in shards) else ["requests held in another layout"]
 
     def restart(self) -> None:
         """Begins anew with another recording; what is held should have been taken."""

@@ -2,6 +2,8 @@
 
 use std::mem::{offset_of, size_of};
 
+use crate::error::Result;
+use crate::snapshot::{Sink, Source};
 pub use crate::wire::Slice;
 
 /// `Record::marks`: the span has a key with the reserved prefix.
@@ -11,6 +13,86 @@ pub const HTTP: u32 = 4;
 
 /// Columns that configuration may name.
 pub const CUSTOM: usize = 8;
+
+/// A field as words of a snapshot.
+trait Field: Sized {
+    fn write(&self, to: &mut Sink);
+    fn read(from: &mut Source<'_>) -> Result<Self>;
+}
+
+macro_rules! fields {
+    ($($type:ty: $value:ident => $word:expr, $read:ident => $back:expr;)*) => {
+        $(impl Field for $type {
+            fn write(&self, to: &mut Sink) {
+                let $value = *self;
+                to.number($word);
+            }
+            fn read(from: &mut Source<'_>) -> Result<Self> {
+                let $read = from.number()?;
+                Ok($back)
+            }
+        })*
+    };
+}
+
+fields! {
+    u64: value => value, word => word;
+    i64: value => value as u64, word => word as i64;
+    f64: value => value.to_bits(), word => f64::from_bits(word);
+    i8: value => value as u64, word => word as i8;
+    u32: value => u64::from(value), word => word as u32;
+    i32: value => value as u64, word => word as i32;
+    [u8; 8]: value => u64::from_le_bytes(value), word => word.to_le_bytes();
+    Slice: value => u64::from(value.at) << 32 | u64::from(value.len), word => Slice { at: (word >> 32) as u32, len: word as u32 };
+}
+
+impl Field for [u8; 16] {
+    fn write(&self, to: &mut Sink) {
+        let whole = u128::from_le_bytes(*self);
+        to.words(&[whole as u64, (whole >> 64) as u64]);
+    }
+
+    fn read(from: &mut Source<'_>) -> Result<Self> {
+        let (low, high) = (from.number()?, from.number()?);
+        Ok((u128::from(high) << 64 | u128::from(low)).to_le_bytes())
+    }
+}
+
+impl<const N: usize> Field for [i8; N] {
+    fn write(&self, _: &mut Sink) {}
+
+    fn read(_: &mut Source<'_>) -> Result<Self> {
+        Ok([0; N])
+    }
+}
+
+/// FNV-1a over names and formats.
+const fn layout(mut texts: &[&str]) -> u64 {
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    while let Some((text, rest)) = texts.split_first() {
+        let mut bytes = text.as_bytes();
+        while let Some((byte, rest)) = bytes.split_first() {
+            hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01B3);
+            bytes = rest;
+        }
+        texts = rest;
+    }
+    hash
+}
+
+impl<const N: usize> Field for [u64; N] {
+    fn write(&self, to: &mut Sink) {
+        to.words(self);
+    }
+
+    fn read(from: &mut Source<'_>) -> Result<Self> {
+        let mut words = [0; N];
+        for word in &mut words {
+            *word = from.number()?;
+        }
+        Ok(words)
+    }
+}
 
 /// Declares [`Record`] together with the table of its fields, so that numpy's dtype cannot differ from it.
 macro_rules! record {
@@ -23,6 +105,24 @@ macro_rules! record {
 
         /// Name, numpy format and offset of each field of [`Record`].
         pub const RECORD_FIELDS: &[(&str, &str, usize)] = &[$((stringify!($name), $format, offset_of!(Record, $name)),)*];
+
+        impl Record {
+            /// Changes when a field does.
+            pub const LAYOUT: u64 = layout(&[$(stringify!($name), $format),*]);
+
+            /// Writes all fields.
+            pub fn write(&self, to: &mut Sink) {
+                $(self.$name.write(to);)*
+            }
+
+            /// Reads what `write` wrote.
+            ///
+            /// # Errors
+            /// The shard ends before.
+            pub fn read(from: &mut Source<'_>) -> Result<Self> {
+                Ok(Self { $($name: <$type>::read(from)?,)* })
+            }
+        }
 
         const NO_PADDING: () = assert!(size_of::<Record>() == 0 $(+ size_of::<$type>())*);
     };

@@ -175,9 +175,7 @@ impl Rows for Judged<'_> {
         let out = out.iter_mut().zip(&self.rows[rows]);
         match self.columns.0.get(column) {
             Some(Reading::Logic(read)) => out.for_each(|(out, r)| *out = read(r)),
-            Some(&Reading::Custom(column)) => {
-                out.for_each(|(out, r)| *out = r.custom_flag(column))
-            }
+            Some(&Reading::Custom(column)) => out.for_each(|(out, r)| *out = r.custom_flag(column)),
             _ => {}
         }
     }

@@ -3,6 +3,8 @@
 //! Exporters flush every five seconds, children first, so arrival order is not time order. What is released is a batch
 //! of its own, whose spans have long left: its texts are the few that a finding names.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::mem::{size_of, take};
 
@@ -233,12 +235,6 @@ impl Steps {
                 .entry(second)
                 .or_insert_with(|| spare.pop().unwrap_or_default())
         };
-        if let Some(below) = self.below.as_mut().filter(|_| r.parent_id != [0; 8]) {
-            below.insert(
-                pair(&r.trace_id, &r.parent_id),
-                (second, bucket.rows.len() as u32),
-            );
-        }
         let cost = bucket.cost();
         let mut row = *r;
         row.stream = time.max(self.released.saturating_mul(SECOND));
@@ -248,8 +244,17 @@ impl Steps {
         self.next += 1;
         self.counts.held += 1;
         self.counts.bytes += bucket.cost() - cost;
+        let at = bucket.rows.len() - 1;
+        self.find(&row, second, at);
         while self.counts.bytes > self.cap && self.counts.held > 0 {
             self.hurry(before);
+        }
+    }
+
+    /// Notes where the row below a span is held.
+    fn find(&mut self, row: &Record, second: i64, at: usize) {
+        if let Some(below) = self.below.as_mut().filter(|_| row.parent_id != [0; 8]) {
+            below.insert(pair(&row.trace_id, &row.parent_id), (second, at as u32));
         }
     }
 
