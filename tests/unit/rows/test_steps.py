@@ -102,3 +102,22 @@ def test_the_texts_that_a_finding_names_stay() -> None:
         "shop", "GET", "/orders/{id}", "203.0.113.7", "curl/8", None,
     ]  # fmt: skip
     assert batch.text(1, "agent") == "x" * 256
+
+
+def test_what_comes_after_a_drain_waits_as_ever_and_counts_at_its_own_time() -> None:
+    """A reload drains and goes on."""
+    held = Held()
+    held.came(call(1, at=10), at=10)
+    assert numbers(held.steps.drain()) == [1]
+    held.came(call(3, at=11.5), at=12)
+    assert held.came(call(2, at=11), at=12) == []
+    batch, _, _ = held.steps.drain()
+    assert [int(row["stream"]) for row in VIEW(batch)] == [START + round(at * SECOND) for at in (11, 11.5)]
+    assert held.steps.counts()["late"] == 0
+
+
+def test_rows_at_the_end_of_time_are_judged_too() -> None:
+    plan = _native.Plan(json.dumps({"version": 1, "nodes": [{"op": "column", "kind": "id", "settings": {"name": "client"}}]}))
+    times = np.array([2**63 - 1] * 3, np.int64)
+    answers = plan.run_columns({"client": np.array([1, 2, 3], np.uint64)}, times, values=[0])
+    assert np.frombuffer(answers.values[0], np.uint64).tolist() == [1, 2, 3]

@@ -287,16 +287,26 @@ texts! {
 }
 
 impl Record {
+    /// A custom column as an id; 0 when it is missing.
+    #[inline]
+    pub fn custom_id(&self, column: usize) -> u64 {
+        self.custom.get(column).copied().unwrap_or_default()
+    }
+
     /// A custom column as a number; NaN when it is missing.
     #[inline]
     pub fn custom_number(&self, column: usize) -> f64 {
-        f64::from_bits(self.custom[column] ^ f64::NAN.to_bits())
+        f64::from_bits(self.custom_id(column) ^ f64::NAN.to_bits())
     }
 
     /// A custom column as a condition.
     #[inline]
     pub fn custom_flag(&self, column: usize) -> i8 {
-        [0, 1, -1][self.custom[column].min(2) as usize]
+        match self.custom_id(column) {
+            0 => 0,
+            1 => 1,
+            _ => -1,
+        }
     }
 
     /// A request that was not observed before.

@@ -59,7 +59,8 @@ impl Row {
                 .map(|value| *number_mut(&mut self.record, column) = value),
             Column::Custom(column) => source
                 .read_custom(wanted.reading)
-                .and_then(|bits| Some(*self.record.custom.get_mut(usize::from(column))? = bits)),
+                .zip(self.record.custom.get_mut(usize::from(column)))
+                .map(|(bits, place)| *place = bits),
             Column::Mark(mark) => source.value.is_set().then(|| self.record.marks |= mark),
         };
         if taken.is_some() {

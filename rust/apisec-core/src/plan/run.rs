@@ -168,7 +168,8 @@ impl Plan {
         let mut end = start;
         while end < rows.len() && self.settled < PIECE {
             let time = self.time.max(rows.time(end));
-            if time >= next {
+            // The last second there is has no end: a row is taken all the same.
+            if time >= next && end > start {
                 break;
             }
             self.time = time;

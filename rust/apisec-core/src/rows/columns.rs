@@ -137,7 +137,7 @@ impl<'a> Judged<'a> {
             Reading::Number(read) => read(self.rows[row]).is_nan(),
             Reading::Logic(read) => read(self.rows[row]) == 0,
             Reading::Id(read) => read(self.rows[row]) == 0,
-            Reading::Custom(column) => self.rows[row].custom[column] == 0,
+            Reading::Custom(column) => self.rows[row].custom_id(column) == 0,
         }
     }
 
@@ -184,7 +184,7 @@ impl Rows for Judged<'_> {
         let out = out.iter_mut().zip(&self.rows[rows]);
         match self.columns.0.get(column) {
             Some(Reading::Id(read)) => out.for_each(|(out, r)| *out = read(r)),
-            Some(&Reading::Custom(column)) => out.for_each(|(out, r)| *out = r.custom[column]),
+            Some(&Reading::Custom(column)) => out.for_each(|(out, r)| *out = r.custom_id(column)),
             _ => {}
         }
     }

@@ -146,8 +146,12 @@ impl Steps {
     }
 
     /// Everything that is held, for nothing more is to come; `before` is the number of rows of the batch in hand.
+    ///
+    /// What comes all the same, after a reload or a restart, waits as ever.
     pub fn drain(&mut self, before: u32) -> Released {
+        let released = self.released.max(self.second.saturating_sub(WAIT));
         self.release(i64::MAX, before);
+        self.released = released;
         take(&mut self.out)
     }
 
