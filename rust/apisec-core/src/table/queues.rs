@@ -1,5 +1,7 @@
 //! Two queues: keys on probation fill at most a fifth of the cap, and only a visit a second later moves one to main.
 //! An attacker who sends each made-up key twice at once therefore displaces other made-up keys, not established ones.
+//! In main, an entry outlasts a sweep unvisited for each further second in which it came, three at most, and three again
+//! once it comes there: keys sent twice a second apart leave before those that come seldom but keep coming.
 
 use super::Table;
 use super::slab::Place;
@@ -34,6 +36,7 @@ impl Table {
                 return false;
             };
             if self.slab.later(slot) {
+                self.slab.take_proof(slot);
                 self.slab.set_place(slot, Place::Main);
                 self.main.push_back(slot);
                 return true;
@@ -41,7 +44,7 @@ impl Table {
             self.metrics.evicted += 1;
             self.remove(slot);
         } else if let Some(slot) = self.main.pop_front() {
-            if self.slab.take_visited(slot) {
+            if self.slab.take_visited(slot) || self.slab.take_proof(slot) {
                 self.main.push_back(slot);
                 return true;
             }

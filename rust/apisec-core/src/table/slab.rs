@@ -9,6 +9,11 @@ pub const HEADER: usize = 4;
 pub const PLACE: u64 = 0b11;
 const LATER: u64 = 0b100;
 const VISITED: u64 = 0b1000;
+/// In how many seconds after the first an entry was visited, held to three; each is a sweep that it outlasts unvisited.
+/// A visit in main gives all three back.
+const PROOF: u64 = 0b11_0000;
+const ONE_PROOF: u64 = 0b1_0000;
+const SECOND: i64 = 1_000_000_000;
 const WORDS_SHIFT: u32 = 8;
 const WORDS_MASK: u64 = 0xFF_FFFF;
 const FRESH_SHIFT: u32 = 32;
@@ -102,6 +107,10 @@ impl Slab {
     pub fn visit(&mut self, slot: u32, time: i64) -> Option<usize> {
         let at = self.at(slot);
         let header = &mut self.words[at..at + HEADER];
+        let proves = time.div_euclid(SECOND) > (header[LAST] as i64).div_euclid(SECOND);
+        if proves && header[STATE] & PROOF != PROOF {
+            header[STATE] += ONE_PROOF;
+        }
         header[LAST] = (header[LAST] as i64).max(time) as u64;
         header[FIRST] = (header[FIRST] as i64).min(time) as u64;
         let later = time - header[FIRST] as i64 >= super::PROMOTION;
@@ -126,7 +135,7 @@ impl Slab {
                 .zip(words)
                 .for_each(|(to, &from)| *to = from);
         }
-        header[STATE] &= PLACE | LATER | VISITED;
+        header[STATE] &= PLACE | LATER | VISITED | PROOF;
         header
     }
 
@@ -135,7 +144,7 @@ impl Slab {
         let at = self.at(slot);
         self.words[at + FIRST] = saved[FIRST];
         self.words[at + LAST] = saved[LAST];
-        self.words[at + STATE] |= saved[STATE] & (LATER | VISITED);
+        self.words[at + STATE] |= saved[STATE] & (LATER | VISITED | PROOF);
     }
 
     /// The place of a fresh entry in the list of fresh ones.
@@ -147,13 +156,13 @@ impl Slab {
     pub fn requeue(&mut self, slot: u32, place: Place) {
         let at = self.at(slot) + STATE;
         self.words[at] =
-            self.words[at] & (WORDS_MASK << WORDS_SHIFT | LATER | VISITED) | place as u64;
+            self.words[at] & (WORDS_MASK << WORDS_SHIFT | LATER | VISITED | PROOF) | place as u64;
     }
 
     /// Moves an entry; visits before that are forgotten in its new queue.
     pub fn set_place(&mut self, slot: u32, place: Place) {
         let at = self.at(slot) + STATE;
-        let kept = self.words[at] & (WORDS_MASK << WORDS_SHIFT | LATER);
+        let kept = self.words[at] & (WORDS_MASK << WORDS_SHIFT | LATER | PROOF);
         self.words[at] = kept | place as u64;
     }
 
@@ -166,7 +175,16 @@ impl Slab {
         let at = self.at(slot) + STATE;
         let visited = self.words[at] & VISITED != 0;
         self.words[at] &= !VISITED;
+        self.words[at] |= if visited { PROOF } else { 0 };
         visited
+    }
+
+    /// Spends the proof of one second, if there is any.
+    pub fn take_proof(&mut self, slot: u32) -> bool {
+        let at = self.at(slot) + STATE;
+        let proven = self.words[at] & PROOF != 0;
+        self.words[at] -= if proven { ONE_PROOF } else { 0 };
+        proven
     }
 
     pub fn last(&self, slot: u32) -> i64 {

@@ -22,10 +22,13 @@ class Entry:
     later: bool = False
     visited: bool = False
     main: bool = False
+    proofs: int = 0
+    """Seconds after the first in which it came, at most three: sweeps of main that it outlasts unvisited. A visit there gives all three back."""
     cells: dict[int, Any] = field(default_factory=dict)
 
     def visit(self, time: int) -> None:
         """A counted row of this key."""
+        self.proofs = min(3, self.proofs + (time // SECOND > self.last // SECOND))
         self.last = time
         self.later = self.later or time - self.first >= SECOND
         self.visited = self.visited or self.main
@@ -76,11 +79,13 @@ class Table:
                 trial -= self._cost(entry)
                 if entry.later:
                     entry.main, entry.visited = True, False
+                    entry.proofs = max(0, entry.proofs - 1)
                     self.main.append(entry)
                     continue
             else:
                 entry = self.main.popleft()
-                if entry.visited:
+                if entry.visited or entry.proofs:
+                    entry.proofs = 3 if entry.visited else entry.proofs - 1
                     entry.visited = False
                     self.main.append(entry)
                     continue
