@@ -35,9 +35,10 @@ LAYOUT: list[tuple[str, str, int]] = [
     ("failed", "i1", 105),
     ("late", "i1", 106),
     ("repeat", "i1", 107),
+    ("stream", "<i8", 112),
 ]
 RECORD = np.dtype(
-    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 112}
+    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 120}
 )
 VIEW = native_view(LAYOUT)
 NAMED: dict[int, str] = {}
@@ -103,7 +104,8 @@ def batch_of(rows: Sequence[Row], spans: int | None = None, requests: Sequence[b
         text = {key: value for key, value in known.items() if value is not None}
         texts.append(text)
         record["trace_id"], record["span_id"] = np.frombuffer(row.trace, "u1"), np.frombuffer(row.span, "u1")
-        record["start"], record["end"], record["time"] = row.start, row.start + row.took, row.start
+        record["start"], record["end"] = row.start, row.start + row.took
+        record["time"] = record["stream"] = row.start
         record["service"] = keyed_hash(row.service.encode())
         name = f"{row.service} {row.method} {row.route}"
         record["endpoint"] = keyed_hash(name.encode()) if row.route else 0

@@ -223,9 +223,9 @@ fn is_request(r: &Record) -> bool {
     r.method != 0 || !r.status.is_nan() || r.rpc_text.len > 0
 }
 
-/// When a stored span was received at the earliest.
+/// When a stored span was received at the earliest: at its end, even one before the start, which a broken clock may claim.
 fn ended(r: &Record) -> i64 {
-    i64::try_from(r.end.max(r.start)).unwrap_or(i64::MAX)
+    i64::try_from(if r.end == 0 { r.start } else { r.end }).unwrap_or(i64::MAX)
 }
 
 fn network(text: &str) -> Result<Network, String> {
