@@ -405,6 +405,13 @@ impl Endpoints {
                 (hash::mix(of_method, self.unmatched), UNMATCHED)
             }
         };
+        // Services multiply `(unmatched)` in turn: past as many of them again there is one for all.
+        if self.len() >= 2 * self.settings.max_endpoints && !self.names.contains_key(&key) {
+            self.names
+                .entry(self.unmatched)
+                .or_insert_with(|| UNMATCHED.to_owned());
+            return self.unmatched;
+        }
         let service = member.string(r.service_text);
         let service = if service.is_empty() {
             "unknown_service"

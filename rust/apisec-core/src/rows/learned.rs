@@ -101,7 +101,8 @@ impl Learned {
         asked: Asked<'_>,
         make: impl Fn(Template) -> Route,
     ) -> Option<Arc<Route>> {
-        if !asked.teaches && !self.services.contains_key(&asked.service) {
+        let may_begin = asked.teaches && self.bytes < self.limits.bytes;
+        if !may_begin && !self.services.contains_key(&asked.service) {
             return None;
         }
         let service = self.services.entry(asked.service).or_default();
