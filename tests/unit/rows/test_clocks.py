@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tests.otlp import SECOND, START, request, span
 
 from apisec_otel import _native
 from apisec_otel.assembly import native_rows, native_vocabulary, vocabulary_of
@@ -13,7 +14,6 @@ from apisec_otel.cli.options import packaged
 from apisec_otel.component import Host
 from apisec_otel.config import read
 from apisec_otel.spans.batch import SpanBatch
-from tests.otlp import SECOND, START, request, span
 
 DAY = 86_400 * SECOND
 LAST = 2**64 - 1

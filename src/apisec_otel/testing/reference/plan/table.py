@@ -23,13 +23,13 @@ class Entry:
     visited: bool = False
     main: bool = False
     proofs: int = 0
-    """Seconds after the first in which it came, at most three: sweeps of main that it outlasts unvisited. A visit there gives all three back."""
+    """Seconds after the first in which it came, at most three: sweeps of main that it outlasts unvisited. A visit there gives all back."""
     cells: dict[int, Any] = field(default_factory=dict)
 
     def visit(self, time: int) -> None:
         """A counted row of this key."""
         self.proofs = min(3, self.proofs + (time // SECOND > self.last // SECOND))
-        self.last = time
+        self.last = max(self.last, time)
         self.later = self.later or time - self.first >= SECOND
         self.visited = self.visited or self.main
 
