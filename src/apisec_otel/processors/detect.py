@@ -16,6 +16,7 @@ from apisec_otel.plan.draft import Chosen as PlanChosen
 from apisec_otel.plan.draft import draft
 from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.engine import Raised as Said
+from apisec_otel.plan.outside import Running
 from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
@@ -157,6 +158,11 @@ class Detecting:
             for name in ("evicted", "expired"):
                 host.telemetry.observe(f"apisec_table_{name}", partial(_table, engine, at, name), "counter", table=table["identity"][:8])
 
+        for function in engine.outside.running:
+            for name in ("faults", "evicted"):
+                host.telemetry.observe(f"apisec_function_{name}", partial(_counted, function, name), "counter", function=function.name)
+            host.telemetry.observe("apisec_function_keys", partial(_counted, function, "keys"), function=function.name)
+
     def cover(self, covering: Covering) -> None:
         """Watches what requests lack as well."""
         self._covering = covering
@@ -245,6 +251,10 @@ class Detecting:
 
 def _table(engine: Engine, at: int, name: str) -> float:
     return float(engine.tables()[at][name])
+
+
+def _counted(function: Running, name: str) -> float:
+    return float(getattr(function, name))
 
 
 def _number(value: float | None) -> float:
