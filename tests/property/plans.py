@@ -151,8 +151,9 @@ class Draw:
     def trees(self, depth: int) -> Number:
         features = {name: self.number(depth) for name in "cab"[: self.chance.randint(1, 3)]}
         by, teacher, where = self.key(), self.key(), self.where(depth)
+        instead = self.chance.choice([None, (next(iter(features)), 0.5)])
         shape = {"n_trees": self.chance.choice([1, 3]), "height": self.chance.choice([1, 4]), "window_size": self.chance.choice([1, 7])}
-        return self.state.model("anomaly.HalfSpaceTrees", features, by=by, taught_by=teacher, where=where, **shape)
+        return self.state.model("anomaly.HalfSpaceTrees", features, by=by, taught_by=teacher, where=where, instead=instead, **shape)
 
     def function(self, depth: int) -> Number:
         state, columns, where = self.state, [self.number(depth), self.logic(depth)], self.where(depth)

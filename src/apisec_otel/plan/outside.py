@@ -69,7 +69,8 @@ class Running:
         for at, (values, key, counted, asked, time) in enumerate(rows):
             if counted or asked:
                 try:
-                    out[at] = self.row(values, key, bool(counted), bool(asked), time)
+                    answer = self.row(values, key, bool(counted), bool(asked), time)
+                    out[at] = answer if asked else _NAN
                 except Exception as error:
                     self._failed(error)
         return out

@@ -509,6 +509,9 @@ impl Checked {
         let features = (0..count).map(|at| operands.number(at, "feature"));
         let features = features.collect::<Checks<Vec<_>>>()?;
         let forest = Forest::build(&Settings(&node.settings), count)?;
+        let settings = Settings(&node.settings);
+        let instead = settings.integer("instead", -1, count as i64 - 1)?;
+        let value = settings.number("value", Some(0.0))?;
         let remembered = Remembered {
             by: operands.id(count, "by")?,
             taught_by: Some(operands.id(count + 1, "taught_by")?),
@@ -522,6 +525,7 @@ impl Checked {
             Node::Trees(Box::new(Trees {
                 forest,
                 features,
+                instead: usize::try_from(instead).ok().map(|at| (at, value)),
                 remembered,
                 asked,
                 table,

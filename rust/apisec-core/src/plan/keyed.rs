@@ -219,7 +219,7 @@ impl Keyed {
             if asked[at] {
                 let kept = (*slot != NONE).then(|| &table.cells(*slot)[cells.clone()]);
                 match kept.filter(|cells| node.forest.is_supported(cells)) {
-                    Some(cells) => out[at] = node.forest.score(cells, table.spill(), &self.row),
+                    Some(cells) => out[at] = node.score(cells, table.spill(), &mut self.row),
                     None => asking.learning[at] = true,
                 }
             }

@@ -4,7 +4,7 @@ use super::outside::Remembered;
 use super::pointwise::{Binary, Compare, Join, Unary};
 use crate::kernels::half_space_trees::Forest;
 use crate::kernels::learned::{Question, State};
-use crate::kernels::{Kernel, Kind};
+use crate::kernels::{Kernel, Kind, Spill};
 
 /// A column of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,11 +88,26 @@ pub struct Ask {
 pub struct Trees {
     pub forest: Forest,
     pub features: Vec<NumberAt>,
+    /// A feature that is scored as if it had a value of all rows; learned is what it is.
+    pub instead: Option<(usize, f64)>,
     pub remembered: Remembered,
     pub asked: Asked,
     pub table: usize,
     pub cell: usize,
     pub out: NumberAt,
+}
+
+impl Trees {
+    /// The row's score, with what stands in for a feature; the row is left as it was.
+    pub fn score(&self, cells: &[u64], spill: &Spill, row: &mut [f64]) -> f64 {
+        let Some((at, value)) = self.instead else {
+            return self.forest.score(cells, spill, row);
+        };
+        let own = std::mem::replace(&mut row[at], value);
+        let score = self.forest.score(cells, spill, row);
+        row[at] = own;
+        score
+    }
 }
 
 /// A function that is not native.

@@ -44,6 +44,7 @@ class Model:
     name: str
     params: tuple[tuple[str, Param], ...]
     features: tuple[str, ...]
+    instead: tuple[str, float] | None = None
 
     def make(self) -> Any:
         """A fresh one."""
@@ -75,7 +76,8 @@ class _Learning(Running):
         if key == 0 or not row:
             return math.nan
         kept = self._kept.get(key)
-        score = float(kept[0].score_one(row)) if asked and kept and kept[1] >= LEARNED else math.nan
+        asked_row = row if self._spec.instead is None else row | dict([self._spec.instead])
+        score = float(kept[0].score_one(asked_row)) if asked and kept and kept[1] >= LEARNED else math.nan
         if counted:
             kept = kept or [self._spec.make(), 0]
             kept[0].learn_one(row)
@@ -92,6 +94,7 @@ def model(
     by: Key,
     taught_by: Key,
     where: Logic | None = None,
+    instead: tuple[str, float] | None = None,
     **params: Param,
 ) -> Number:
     """How odd a row is to a river model of its key: scored first, then learned, unless the row's teacher is flagged.
@@ -99,7 +102,8 @@ def model(
     `name` is of river, as in "anomaly.HalfSpaceTrees"; `params` are the model's own, its `seed` 0 unless given. Missing
     features are left out. Half-space trees over features from 0 to 1 run natively: missing until their first window is
     full. Other models run in Python for each row: missing until 20 rows are learned, 256 keys at most, not kept over a
-    restart. What a model raises is counted, and the answer is missing.
+    restart. With `instead` a row is scored as if that feature had that value, and learned as it is: how far the score
+    falls says how much of it the feature is (substitution). What a model raises is counted, and the answer is missing.
 
     >>> state.model("anomaly.HalfSpaceTrees", {"pace": u, "size": v}, by=row.service, taught_by=row.actor)  # doctest: +SKIP
     """
@@ -107,9 +111,11 @@ def model(
     leading = [column.position for column in ordered.values()]
     operands = {"by": by, "taught_by": taught_by, "where": where}
     if name == half_space_trees.NAME and set(params) <= set(half_space_trees.DEFAULTS):
-        settings = _bounded(half_space_trees.DEFAULTS | params)
+        at, value = _place(ordered, instead)
+        settings: dict[str, Setting] = {**_bounded(half_space_trees.DEFAULTS | params), "instead": at, "value": value}
         return Number(memory.graph, asked_of(memory, HALF_SPACE_TREES, leading, operands, **settings))
-    spec = Model(name, tuple(sorted(_params(name, params).items())), tuple(ordered))
+    spec = Model(name, tuple(sorted(_params(name, params).items())), tuple(ordered), instead)
+    _place(ordered, instead)
     _try(spec)
     marks: dict[str, Setting] = {"function": memory.graph.function(spec), "model": repr(spec)}
     return Number(memory.graph, asked_of(memory, MODEL, leading, operands, **marks))
@@ -123,6 +129,15 @@ def _checked(memory: Memory, features: Mapping[str, Number]) -> Mapping[str, Num
             raise PlanError(f"model: feature {name} is a number; {described(column)}.")
         one_graph_of(memory.graph, column)
     return features
+
+
+def _place(features: Mapping[str, Number], instead: tuple[str, float] | None) -> tuple[int, float]:
+    if instead is None:
+        return -1, 0.0
+    name, value = instead
+    if name not in features or isinstance(value, Column) or not math.isfinite(value):
+        raise PlanError(f"model: `instead` is a feature and a plain number, as in ({next(iter(features))!r}, 0.5); it is {instead!r}.")
+    return list(features).index(name), float(value)
 
 
 def _bounded(params: Mapping[str, Param]) -> dict[str, int]:

@@ -24,6 +24,7 @@ class Trees:
         self.window: int = settings["window_size"]
         self.words: int = settings["trees"] * (2 ** (settings["height"] + 1) - 1)
         self.learned = 0
+        self.instead = {} if settings["instead"] < 0 else {settings["instead"]: settings["value"]}
         self.model = hst.HalfSpaceTrees(settings["trees"], settings["height"], self.window, seed=settings["seed"])
         self.model.trees = [
             hst.make_padded_tree(
@@ -35,7 +36,7 @@ class Trees:
 
     def score(self, row: Sequence[Value]) -> float:
         """What river says, once a window is full."""
-        return float(self.model.score_one(_present(row))) if self.learned >= self.window else NAN
+        return float(self.model.score_one(_present(row) | self.instead)) if self.learned >= self.window else NAN
 
     def learn(self, row: Sequence[Value]) -> None:
         """Learns one row."""
@@ -99,7 +100,8 @@ class Model:
         if by == 0 or not row:
             return NAN
         model, learned = self.kept.get(by) or (self.spec.make(), [])
-        score = float(model.score_one(row)) if len(learned) >= _LEARNED else NAN
+        stand_in = {} if self.spec.instead is None else dict([self.spec.instead])
+        score = float(model.score_one(row | stand_in)) if len(learned) >= _LEARNED else NAN
         if counted:
             model.learn_one(row)
             learned.append(1)

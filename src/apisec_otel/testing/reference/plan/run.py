@@ -199,7 +199,7 @@ class Reference:
         values = [_plain(value, self.nodes[operand]["kind"]) for value, operand in zip(columns, operands, strict=True)]
         by, where = (int(args[len(columns)]), args[-1]) if KEYED[kind] else (0, 0)
         teaches = self._teaches(int(args[-2]), row) if kind == "model" else not row.get("late")
-        return function.answer(values, by, where == 1 and teaches)
+        return float(function.answer(values, by, where == 1 and teaches))
 
     def _teaches(self, teacher: int, row: Mapping[str, Any]) -> bool:
         return teacher != 0 and not row.get("late") and row["time"] >= self._flagged.get(teacher, 0)
