@@ -26,11 +26,11 @@ FEATURES = ("duration", "response_size", "status")
 START = 1_700_000_000 * SECOND
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
     memory=st.sampled_from([None, None, 3_000]),
-    count=st.integers(1, 250),
+    count=st.integers(1, 150),
     spread=st.sampled_from([1, 4, 40]),
     ask_all=st.booleans(),
 )
@@ -97,4 +97,5 @@ def test_flagged_entities_teach_no_model() -> None:
         assert difference(ours, theirs) == ""
         runs.append(ours)
     assert runs[0].raised
-    assert [row[-1] for row in runs[0].values] != [row[-1] for row in runs[1].values]
+    at = [node["op"] for node in json.loads(plan.spec)["nodes"]].index("half_space_trees")
+    assert [row[at] for row in runs[0].values[260:]] != [row[at] for row in runs[1].values[260:]]

@@ -12,6 +12,7 @@ from apisec_otel.errors import ComponentError
 from apisec_otel.inventory.coverage import Coverage, ServiceCoverage
 from apisec_otel.plan import build as plan
 from apisec_otel.plan.build import Plan, Plans
+from apisec_otel.plan.cost import costs
 from apisec_otel.plan.draft import Chosen as PlanChosen
 from apisec_otel.plan.draft import draft
 from apisec_otel.plan.engine import Engine
@@ -77,9 +78,10 @@ class Detect:
             if mode != "off":
                 yield id, chosen.settings, mode, chosen.beside.q or self.defaults.q
 
-    def verify(self, custom: Mapping[str, str]) -> None:
-        """Plans without running; raises ComponentError or ValueError with what a detector did wrong."""
-        self.plan(custom=custom)
+    def verify(self, custom: Mapping[str, str]) -> list[str]:
+        """Plans without running and tells what is slow; raises ComponentError or ValueError with what a detector did wrong."""
+        plans = self.plan(custom=custom)
+        return [*costs(plans.requests), *costs(plans.steps)]
 
     def plan(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> Plans:
         """The plans of all running detectors.

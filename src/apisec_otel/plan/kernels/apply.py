@@ -41,8 +41,9 @@ def apply(memory: Memory, function: Callable[..., float], *columns: Number | Log
 
     >>> state.apply(math.erfc, row.duration / 3)  # doctest: +SKIP
     """
+    pure = Apply(called("apply", function))
     leading = columns_of(memory, "apply", columns)
-    settings: dict[str, Setting] = {"function": memory.graph.function(Apply(called("apply", function))), "code": code_of(function)}
+    settings: dict[str, Setting] = {"function": memory.graph.function(pure), "code": code_of(function)}
     return Number(memory.graph, asked_of(memory, APPLY, leading, {}, **settings))
 
 
