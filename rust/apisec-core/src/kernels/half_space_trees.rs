@@ -95,7 +95,7 @@ impl Forest {
             }
             masses[node] += 1;
         }
-        if cells[LEARNED] % self.window == 0 {
+        if cells[LEARNED].is_multiple_of(self.window) {
             masses.iter_mut().for_each(|mass| *mass <<= 32);
         }
     }
