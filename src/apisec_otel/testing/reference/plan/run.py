@@ -147,7 +147,7 @@ class Reference:
                 if node["op"] in TALLIES:
                     answer = self._tally(index, node, args, row)
                 elif node["op"] == TREES:
-                    answer, lacking = self._trees(index, node, args, row)
+                    answer, lacking = self._trees(index, node, args, row, asked=asked)
                     learning = learning or (asked and lacking)
                 elif node["op"] in KEYED:
                     answer = self._outside(node, args, row)
@@ -180,13 +180,13 @@ class Reference:
         kept: TallyCells = table.cells(key, index) or blank
         return before if kept.answers_first else kept.answer_to(time, value)
 
-    def _trees(self, index: int, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any]) -> tuple[float, bool]:
+    def _trees(self, index: int, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any], *, asked: bool) -> tuple[float, bool]:
         *features, by, teacher, where = args
         if by == 0 or all(math.isnan(value) for value in features):
             return NAN, False
         table = self.tables[node["table"]]
         kept: Trees | None = table.cells(int(by), index)
-        answer = kept.score(features) if kept else NAN
+        answer = kept.score(features) if kept and asked else NAN
         if where == 1 and self._teaches(int(teacher), row):
             cells = table.visit(int(by), row["time"]).cells
             cells.setdefault(index, kept or Trees(node["settings"], len(features))).learn(features)
