@@ -11,7 +11,7 @@ from docs.pages import markdown
 from docs.pages.settings import settings_table
 
 INTRO = """\
-Each stands under `processors::detect::detectors` by its id; one that is not named there runs with its defaults. Beside its own
+Each stands under `processors::detect::detectors` by its id; one that is not named there runs with its defaults, unless it is off by default. Beside its own
 settings each takes the engine's keys. What is missing in a row makes the conditions on it unknown, and unknown never raises.
 How to change them: [tune a detector](../how-to/tune-a-detector.md)."""
 
@@ -47,6 +47,7 @@ def _detector(id: str) -> Iterator[str]:
         (
             f"- OWASP API Security Top 10: {cls.owasp}; severity: {cls.severity}, unless a signal says otherwise",
             f"- Reads the [columns](columns.md): {markdown.ticked(columns(id))}",
+            *(["- Runs only where its `mode` says so: by default it is off"] if getattr(cls, "mode", "") == "off" else []),
             f"- What to do when it raises: [playbook](../playbooks/{id}.md)",
             f"- Source: [`{id}.py`](../../src/apisec_otel/detectors/{id}.py)",
         )

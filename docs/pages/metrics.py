@@ -55,6 +55,12 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_steps_bytes": ("gauge", "Their memory, of `detect::max_held`."),
     "apisec_steps_late": ("counter", "Requests that came over 6 s after those around them: judged last."),
     "apisec_steps_hurried": ("counter", "Requests judged before their time for want of room: raise `detect::max_held` when it grows."),
+    "apisec_function_faults": (
+        "counter",
+        "Rows in which a Python function of a detector failed, by `function`: its answer is missing there.",
+    ),
+    "apisec_function_keys": ("gauge", "Keys of which a `fold` or a model in Python keeps something, by `function`."),
+    "apisec_function_evicted": ("counter", "Keys that it forgot for want of room."),
     "apisec_risk_evicted": ("counter", "Entities whose risk was forgotten for want of room (`decide::entities`)."),
     "apisec_snapshots": ("counter", "Snapshots of state that were written (`file_storage`)."),
     "apisec_snapshot_failures": ("counter", "Snapshots that could not be written; state is in memory only."),

@@ -1,6 +1,6 @@
 """Typed face of the native module: codec, row processors, plan and transport."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -79,7 +79,7 @@ class Steps:
 class Plan:
     """All detectors as one plan, with everything they remember. ValueError says which node is wrong."""
 
-    def __init__(self, spec: str) -> None: ...
+    def __init__(self, spec: str, outside: Callable[..., npt.NDArray[np.float64]] | None = None) -> None: ...
     def inputs(self) -> list[tuple[str, str]]: ...
     def run(self, batch: SpanBatch, ask_all: bool = False) -> Answers: ...
     def run_columns(

@@ -191,8 +191,8 @@ class Holds(Protocol):
 class Verifies(Protocol):
     """Settings that can tell before the start whether they would build."""
 
-    def verify(self, custom: Mapping[str, str], /) -> None:
-        """Raises with what is wrong and what to write instead."""
+    def verify(self, custom: Mapping[str, str], /) -> Sequence[str]:
+        """What should be known before it runs; raises with what is wrong and what to write instead."""
         ...
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from apisec_otel.plan.outside import Outside
 from apisec_otel.testing.reference.plan import Reference
 
 FORMATS = {"id": "<u8", "number": "<f8", "logic": "i1"}
@@ -29,9 +30,11 @@ class Answered:
     tables: list[dict[str, Any]] = field(default_factory=list)
 
 
-def run_reference(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool) -> Answered:
+def run_reference(
+    spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool, functions: Sequence[Any] = ()
+) -> Answered:
     """The oracle over the cut stream."""
-    plan, out = Reference(spec), Answered()
+    plan, out = Reference(spec, functions), Answered()
     for start, end in pairwise(cuts):
         got = plan.run(rows[start:end], ask_all)
         out.raised += [(row + start, *rest) for row, *rest in got.raised]
@@ -42,9 +45,9 @@ def run_reference(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int]
     return out
 
 
-def run_native(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool) -> Answered:
+def run_native(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool, functions: Sequence[Any] = ()) -> Answered:
     """The native plan over the cut stream."""
-    return _run_native(spec, rows, cuts, ask_all=ask_all, restarts=False)
+    return _run_native(spec, rows, cuts, ask_all=ask_all, restarts=False, functions=functions)
 
 
 def run_restarted(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool) -> Answered:
@@ -52,9 +55,11 @@ def run_restarted(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int]
     return _run_native(spec, rows, cuts, ask_all=ask_all, restarts=True)
 
 
-def _run_native(spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool, restarts: bool) -> Answered:
+def _run_native(
+    spec: str, rows: Sequence[dict[str, Any]], cuts: Sequence[int], *, ask_all: bool, restarts: bool, functions: Sequence[Any] = ()
+) -> Answered:
     native, out = import_module("apisec_otel._native"), Answered()
-    plan = native.Plan(spec)
+    plan = native.Plan(spec, Outside(functions))
     nodes = json.loads(spec)["nodes"]
     gone = [{"evicted": 0, "expired": 0} for _ in plan.tables()]
     for start, end in pairwise(cuts):

@@ -32,9 +32,10 @@ class Drawn:
 
     seed: int
     count: int
+    outside: ClassVar[bool] = False
 
     def signals(self, row: Request, state: State) -> Iterator[Signal]:
-        draw = Draw(random.Random(self.seed), row, state)
+        draw = Draw(random.Random(self.seed), row, state, outside=self.outside)
         for _ in range(self.count):
             yield draw.signal()
 
@@ -47,11 +48,18 @@ class DrawnInOrder(Drawn):
         return super().signals(row, state)
 
 
+@dataclass(frozen=True)
+class DrawnOutside(DrawnInOrder):
+    """As `DrawnInOrder`, with functions that Python runs."""
+
+    outside: ClassVar[bool] = True
+
+
 class Draw:
     """Expressions of bounded depth."""
 
-    def __init__(self, chance: random.Random, row: Request, state: State) -> None:
-        self.chance, self.row, self.state = chance, row, state
+    def __init__(self, chance: random.Random, row: Request, state: State, *, outside: bool) -> None:
+        self.chance, self.row, self.state, self.outside = chance, row, state, outside
 
     def signal(self) -> Signal:
         chance = self.chance
@@ -116,6 +124,8 @@ class Draw:
             lambda: when(self.logic(inner), self.number(inner), self.number(inner)),
             *[lambda: self.tally(inner)] * 6,
             *[lambda: self.baseline(inner)] * 3,
+            lambda: self.trees(inner),
+            *[lambda: self.function(inner)] * (4 * self.outside),
         ]
         return self.chance.choice(choices)()
 
@@ -138,6 +148,26 @@ class Draw:
         ]
         return self.chance.choice(choices + (in_order if state.in_order else []))()
 
+    def trees(self, depth: int) -> Number:
+        features = {name: self.number(depth) for name in "cab"[: self.chance.randint(1, 3)]}
+        by, teacher, where = self.key(), self.key(), self.where(depth)
+        instead = self.chance.choice([None, (next(iter(features)), 0.5)])
+        shape = {"n_trees": self.chance.choice([1, 3]), "height": self.chance.choice([1, 4]), "window_size": self.chance.choice([1, 7])}
+        return self.state.model("anomaly.HalfSpaceTrees", features, by=by, taught_by=teacher, where=where, instead=instead, **shape)
+
+    def function(self, depth: int) -> Number:
+        state, columns, where = self.state, [self.number(depth), self.logic(depth)], self.where(depth)
+        choices: list[Callable[[], Number]] = [
+            lambda: state.apply(lambda value, holds: value if holds else math.sqrt(value), *columns),
+            lambda: state.fold(lambda kept, value, holds: kept / 2 + (value if holds else 1 / value), 1.0, *columns, by=self.key()),
+            lambda: state.fold(lambda kept, value: (kept[1], value), (0.0, 0.0), columns[0], by=self.key(), where=where),
+            lambda: state.model(
+                "anomaly.LODA", {"a": columns[0], "b": self.number(depth)}, by=self.key(), taught_by=self.key(), n_random_cuts=3
+            ),
+            lambda: state.model("anomaly.OneClassSVM", {"a": absolute(columns[0])}, by=self.key(), taught_by=self.key(), where=where),
+        ]
+        return self.chance.choice(choices)()
+
     def baseline(self, depth: int) -> Number:
         value = self.number(depth)
         by, teacher, where = self.key(), self.key(), self.where(depth)
@@ -151,10 +181,10 @@ class Draw:
         return self.state.quantile(value, self.chance.choice([0.5, 0.9, 0.999]), by=by, taught_by=teacher, where=where)
 
 
-def random_plan(seed: int, *, memory: int | None) -> Plan:
+def random_plan(seed: int, *, memory: int | None, outside: bool = False) -> Plan:
     """A plan of one to four signals; `memory` caps every table below what the planner would let pass."""
     chance = random.Random(seed)
-    kind = chance.choice([Drawn, DrawnInOrder])
+    kind = DrawnOutside if outside else chance.choice([Drawn, DrawnInOrder])
     detectors = [Chosen(id=f"drawn_{n}", detector=kind(seed + n, chance.randint(1, 2)), q=0.2, flags=n == 0) for n in range(2)]
     plan = finish(*draft(detectors), memory=1 << 33)
     return plan if memory is None else capped(plan, memory)

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use apisec_core::kernels::learned::{PENDING_CELLS, State};
-use apisec_core::kernels::{Kind, TALLIES};
-use apisec_core::plan::{self, ColumnMap, Data, Rows, Wanted};
+use apisec_core::kernels::{Kind, Operands, TALLIES, half_space_trees};
+use apisec_core::plan::{self, ColumnMap, Data, Outside, OutsideCall, Rows, Wanted};
 use apisec_core::rows::columns::{Columns, Judged};
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -72,11 +72,58 @@ impl Plan {
     }
 }
 
+/// A Python function that answers for all that is not native: called once a piece and node, with columns as bytes.
+struct Callback(Py<PyAny>);
+
+impl Callback {
+    fn ask(&self, py: Python<'_>, call: &OutsideCall<'_>, out: &mut [f64]) -> PyResult<()> {
+        let column = |operand: &Operands<'_>| match *operand {
+            Operands::Number(values) => ("<f8", bytes(py, values, f64::to_ne_bytes)),
+            Operands::Logic(values) => ("i1", bytes(py, values, i8::to_ne_bytes)),
+            Operands::Id(values) => ("<u8", bytes(py, values, u64::to_ne_bytes)),
+            Operands::Row => ("i1", PyBytes::new(py, &[])),
+        };
+        let columns: Vec<_> = call.operands.iter().map(column).collect();
+        let marks = |marks: &[bool]| bytes(py, marks, |mark| [u8::from(mark)]);
+        let answer = self.0.call1(
+            py,
+            (
+                call.function,
+                columns,
+                bytes(py, call.by, u64::to_ne_bytes),
+                marks(call.counted),
+                marks(call.asked),
+                bytes(py, call.times, i64::to_ne_bytes),
+            ),
+        )?;
+        let answer = array::<f64>(answer.bind(py))?;
+        out.iter_mut()
+            .zip(answer)
+            .for_each(|(out, value)| *out = value);
+        Ok(())
+    }
+}
+
+impl Outside for Callback {
+    fn answer(&mut self, call: &OutsideCall<'_>, out: &mut [f64]) {
+        Python::attach(|py| {
+            if let Err(error) = self.ask(py, call, out) {
+                out.fill(f64::NAN);
+                error.write_unraisable(py, None);
+            }
+        });
+    }
+}
+
 #[pymethods]
 impl Plan {
     #[new]
-    fn new(spec: &str) -> PyResult<Self> {
-        let plan = plan::Plan::load(spec).map_err(refused)?;
+    #[pyo3(signature = (spec, outside = None))]
+    fn new(spec: &str, outside: Option<Py<PyAny>>) -> PyResult<Self> {
+        let mut plan = plan::Plan::load(spec).map_err(refused)?;
+        if let Some(outside) = outside {
+            plan.attach(Box::new(Callback(outside)));
+        }
         Ok(Self {
             columns: Columns::bind(plan.inputs()),
             inner: Arc::new(Mutex::new(plan)),
@@ -261,6 +308,7 @@ fn kernels() -> Vec<(&'static str, &'static str, usize)> {
             ("novelty", "id", State::Novelty.cells()),
             ("surprise", "id", State::Successors.cells()),
             ("always", "logic", State::Always.cells()),
+            ("half_space_trees", "number", half_space_trees::CELLS),
             ("pending", "number", PENDING_CELLS),
         ])
         .collect()

@@ -23,6 +23,7 @@ from apisec_otel.inventory.coverage import ServiceCoverage
 from apisec_otel.plan.build import Plan
 from apisec_otel.plan.engine import Engine as PlanEngine
 from apisec_otel.plan.engine import Executor, native
+from apisec_otel.plan.outside import Outside
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.decide import Decide
 from apisec_otel.processors.detect import Detect, Detecting
@@ -215,9 +216,10 @@ def _processor(component: Component, host: Host, engine: ReplayEngine) -> Proces
         return built
 
     def asked(plan: Plan) -> PlanEngine:
-        executor = AskAll(native(plan.spec))
+        outside = Outside(plan.functions)
+        executor = AskAll(native(plan.spec, outside))
         engine.plans.append(Asked(executor, [each.detector for each in plan.statements]))
-        return PlanEngine(plan, executor)
+        return PlanEngine(plan, executor, outside)
 
     engine.shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
     detecting = settings.detecting(asked, host, tell_shadow=True)

@@ -33,7 +33,7 @@ def _verify(config: Config, reader: Reader) -> None:
     for each in config.used():
         if isinstance(each.settings, Verifies):
             try:
-                each.settings.verify(custom)
+                reader.notes.extend(f"{each.family}::{each.id}: {note}" for note in each.settings.verify(custom))
             except Exception as error:
                 reader.problem(each.node, (each.family, str(each.id)), str(error))
 

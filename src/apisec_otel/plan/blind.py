@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from apisec_otel.plan.draft import Draft
-from apisec_otel.plan.kernels import KERNELS
+from apisec_otel.plan.kernels import KERNELS, OUTSIDE
 from apisec_otel.plan.node import Graph
 
 Interval = tuple[float, float]
@@ -72,7 +72,7 @@ class _Look:
         node = self._graph[position]
         if node.op == "column":
             return _column(node.kind, str(node.setting("name")), self._missing)
-        if node.op in KERNELS:
+        if node.op in KERNELS or node.op in ("fold", "model"):
             return self._kernel(position)
         rule = getattr(self, f"_{node.op}", None)
         if rule is not None:
@@ -91,8 +91,12 @@ class _Look:
         return KLEENE if there else UNKNOWN
 
     def _kernel(self, position: int) -> Can:
-        node, kernel = self._graph[position], KERNELS[self._graph[position].op]
-        operands = {name: self.of(arg) for (name, _), arg in zip(kernel.operands, node.args, strict=True)}
+        node, kernel = self._graph[position], (KERNELS | OUTSIDE)[self._graph[position].op]
+        named = [(name, self.of(arg)) for name, arg in kernel.named(node.args)]
+        leading = [can for name, can in named if name == kernel.leading]
+        if kernel.family == "model" and not any(can is not None for can in leading):
+            return None
+        operands = {name: can for name, can in named if not (kernel.family == "model" and name == kernel.leading)}
         if operands["by"] is False:
             return None if node.kind == "number" else False
         remembered = all(can not in (None, False, UNKNOWN) for can in operands.values())

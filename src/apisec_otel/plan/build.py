@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from apisec_otel.plan.demand import Masks, demand
 from apisec_otel.plan.draft import Chosen, Draft, draft, settings_of
-from apisec_otel.plan.kernels import KERNELS
-from apisec_otel.plan.node import Graph, PlanError
+from apisec_otel.plan.kernels import KERNELS, OUTSIDE
+from apisec_otel.plan.node import Graph, Node, PlanError
 from apisec_otel.plan.tables import Places, identity, tables
 
 MEMORY = 128 << 20
@@ -42,6 +42,8 @@ class Plan:
     """The columns that each detector reads, by detector."""
     memories: Mapping[str, frozenset[str]]
     """The detectors that need what is remembered under an identity, by identity."""
+    functions: tuple[Hashable, ...] = ()
+    """What Python does in the plan; `outside.Outside` runs it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,7 @@ def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Pl
         statements=tuple(_statement(graph, one) for one in drafts),
         columns=columns_read(graph, drafts),
         memories=_memories(graph, drafts),
+        functions=tuple(_function(graph, position) for position in _order(graph, drafts, places, masks) if graph[position].op in OUTSIDE),
     )
 
 
@@ -109,12 +112,12 @@ def prune(graph: Graph, drafts: Iterable[Draft]) -> set[int]:
 
 def emit(graph: Graph, drafts: Iterable[Draft], places: Places, masks: Masks) -> dict[str, object]:
     """The plan as JSON values: nodes renumbered, operands and masks first, nothing that no Signal needs."""
-    roots = [output for one in drafts for output in one.outputs()] + [table.key for table in places.tables]
-    order = _ordered(graph, roots, {position: _waits_for(position, places, masks) for position in places.of})
+    order = _order(graph, drafts, places, masks)
     at = {position: index for index, position in enumerate(order)}
+    functions = {position: number for number, position in enumerate(one for one in order if graph[one].op in OUTSIDE)}
     return {
         "version": VERSION,
-        "nodes": [_node(graph, position, at, places, masks) for position in order],
+        "nodes": [_node(graph, position, at, places, masks) | _asks(graph, position, at, masks, functions) for position in order],
         "tables": [
             {"key": at[table.key], "identity": table.identity(graph), "bytes": table.bytes, "expiry": table.expiry()}
             for table in places.tables
@@ -131,7 +134,7 @@ def native_name(graph: Graph, column: str) -> str:
 
 def _node(graph: Graph, position: int, at: Mapping[int, int], places: Places, masks: Masks) -> dict[str, object]:
     node = graph[position]
-    settings = dict(node.settings)
+    settings = _settings(node)
     if node.op == "column":
         settings["name"] = native_name(graph, str(settings["name"]))
     out: dict[str, object] = {"op": node.op, "kind": node.kind, "args": [at[arg] for arg in node.args], "settings": settings}
@@ -142,6 +145,31 @@ def _node(graph: Graph, position: int, at: Mapping[int, int], places: Places, ma
     if position in places.pending:
         out["pending"] = places.pending[position]
     return out
+
+
+def _asks(graph: Graph, position: int, at: Mapping[int, int], masks: Masks, functions: Mapping[int, int]) -> dict[str, object]:
+    """Of a node that Python answers: which function of the plan it is. Each has its own, for each keeps its own."""
+    if position not in functions:
+        return {}
+    mask = masks[position]
+    settings = dict(graph[position].settings) | {"function": functions[position]}
+    return {"settings": settings, "asked": None if mask is None else [at[one] for one in mask]}
+
+
+def _function(graph: Graph, position: int) -> Hashable:
+    return graph.functions[int(graph[position].setting("function"))]
+
+
+def _order(graph: Graph, drafts: Iterable[Draft], places: Places, masks: Masks) -> list[int]:
+    roots = [output for one in drafts for output in one.outputs()] + [table.key for table in places.tables]
+    return _ordered(graph, roots, {position: _waits_for(position, places, masks) for position in masks})
+
+
+def _settings(node: Node) -> dict[str, object]:
+    kernel = KERNELS.get(node.op)
+    if kernel is None:
+        return dict(node.settings)
+    return dict(kernel.emitted(dict(node.settings), len(node.args) - len(kernel.operands)))
 
 
 def _signal(one: Draft, at: Mapping[int, int]) -> dict[str, object]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from apisec_otel.plan.draft import Draft
-from apisec_otel.plan.kernels import KERNELS
+from apisec_otel.plan.kernels import KERNELS, OUTSIDE
 from apisec_otel.plan.node import Graph
+
+_ASKED = KERNELS | OUTSIDE
 
 Masks = dict[int, tuple[int, ...] | None]
 
@@ -46,7 +48,7 @@ class _Walk:
             return
         self._seen.add((position, mask, truth))
         node = self.graph[position]
-        if node.op in KERNELS:
+        if node.op in _ASKED:
             self._kernel(position, mask)
         elif truth and node.op == "and":
             self._conjuncts(position, mask)
@@ -60,15 +62,18 @@ class _Walk:
                 self.want(arg, mask)
 
     def _kernel(self, position: int, mask: int | None) -> None:
-        node, kernel = self.graph[position], KERNELS[self.graph[position].op]
+        node, kernel = self.graph[position], _ASKED[self.graph[position].op]
         if position not in self.masks:
             self.masks[position] = set()
-            counted = self._or_every(node.args[kernel.at("where")])
-            for (name, _), arg in zip(kernel.operands, node.args, strict=True):
-                self.want(arg, None if name in ("by", "where") else counted, truth=name == "where")
+            if kernel.operands:
+                counted = self._or_every(node.args[kernel.at("where")])
+                for name, arg in kernel.named(node.args):
+                    self.want(arg, None if name in ("by", "where") else counted, truth=name == "where")
         self.masks[position].add(mask)
         if kernel.own:
-            self.want(node.args[kernel.at(kernel.own)], mask)
+            for name, arg in kernel.named(node.args):
+                if name == kernel.own:
+                    self.want(arg, mask)
 
     def _conjuncts(self, position: int, mask: int | None) -> None:
         parts = conjuncts(self.graph, position)
@@ -88,7 +93,7 @@ class _Walk:
             self.want(operand, mask)
 
     def _stateful(self, position: int) -> bool:
-        return any(self.graph[below].op in KERNELS for below in self.graph.below(position))
+        return any(self.graph[below].op in _ASKED for below in self.graph.below(position))
 
     def _both(self, mask: int | None, condition: int) -> int:
         return condition if mask is None else self.graph.add("and", (mask, condition), kind="logic")

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from apisec_otel.plan.build import Plan, Statement
+from apisec_otel.plan.outside import Outside
 from apisec_otel.plan.signal import SEVERITIES, Severity, sentence
 
 RaisedRow = tuple[int, int, float, int, int, Sequence[tuple[float, float]]]
@@ -81,9 +82,10 @@ class Raised:
 class Engine:
     """A plan with the state that it has built up. One thread at a time."""
 
-    def __init__(self, plan: Plan, executor: Executor | None = None) -> None:
+    def __init__(self, plan: Plan, executor: Executor | None = None, outside: Outside | None = None) -> None:
         self.plan = plan
-        self.executor = executor or native(plan.spec)
+        self.outside = outside or Outside(plan.functions)
+        self.executor = executor or native(plan.spec, self.outside)
 
     def observe(self, batch: Any, endpoint: Callable[[int], str]) -> list[Raised]:
         """What the rows of the batch raise, in row order; `endpoint` names a row's endpoint for people, and is asked only then."""
@@ -100,6 +102,7 @@ class Engine:
     def restart(self) -> None:
         """Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay."""
         self.executor.restart()
+        self.outside.restart()
 
     def snapshot(self) -> Iterator[bytes]:
         """All that is remembered, in shards."""
@@ -136,9 +139,9 @@ def score(p: float) -> float:
     return min(1.0, max(0.0, -math.log10(max(p, 1e-300)) / 12))
 
 
-def native(spec: str) -> Executor:
-    """The native executor; imported only here, so that planning works without it."""
-    executor: Executor = import_module("apisec_otel._native").Plan(spec)
+def native(spec: str, outside: Outside | None = None) -> Executor:
+    """The native executor, which asks `outside` where the plan is not native; imported only here, so that planning works without it."""
+    executor: Executor = import_module("apisec_otel._native").Plan(spec, outside)
     return executor
 
 

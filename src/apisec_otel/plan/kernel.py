@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -25,11 +25,17 @@ class Kernel:
     """One way to remember. `cells` and `spill` count 8-byte words a key; `spill` is the most that the settings allow."""
 
     name: str
-    family: Literal["tally", "baseline"]
+    family: Literal["tally", "baseline", "model"]
     operands: tuple[tuple[str, Kind], ...]
     cells: int
     spill: Callable[[Mapping[str, Setting]], int] = lambda settings: 0
     expiry: Callable[[Mapping[str, Setting]], int]
+    leading: str = ""
+    """What operands are called of which any number stands before the others."""
+    emitted: Callable[[Mapping[str, Setting], int], Mapping[str, object]] = lambda settings, leading: settings
+    """The settings as an executor gets them, of so many leading operands."""
+    outside: bool = False
+    """Whether Python answers; it keeps what it remembers itself."""
     own: str = ""
     """The operand whose value in the asking row the answer depends on, also where the row is not counted."""
     ordered: bool = False
@@ -38,8 +44,13 @@ class Kernel:
     version: int = 1
 
     def at(self, operand: str) -> int:
-        """The position of an operand in a node's args."""
-        return [name for name, _ in self.operands].index(operand)
+        """The position of an operand in a node's args, from their end."""
+        return [name for name, _ in self.operands].index(operand) - len(self.operands)
+
+    def named(self, args: Sequence[int]) -> list[tuple[str, int]]:
+        """A node's args with what they are called."""
+        leading = len(args) - len(self.operands)
+        return list(zip([*[self.leading] * leading, *(name for name, _ in self.operands)], args, strict=True))
 
     def largest(self, settings: Mapping[str, Setting]) -> int:
         """The most bytes that one key may take, the entry itself not counted."""
@@ -60,8 +71,13 @@ def ask(memory: Memory, kernel: Kernel, operands: Mapping[str, object], **settin
 
 def asked(memory: Memory, kernel: Kernel, operands: Mapping[str, object], **settings: Setting) -> int:
     """As `ask`, as a position: of the kind that the kernel answers."""
+    return asked_of(memory, kernel, (), operands, **settings)
+
+
+def asked_of(memory: Memory, kernel: Kernel, leading: Sequence[int], operands: Mapping[str, object], **settings: Setting) -> int:
+    """As `asked`, with operands of the kernel's own before those that are declared."""
     in_order(memory, kernel)
-    args = tuple(_operand(memory.graph, kernel, name, kind, operands[name]) for name, kind in kernel.operands)
+    args = (*leading, *(_operand(memory.graph, kernel, name, kind, operands[name]) for name, kind in kernel.operands))
     return memory.graph.add(kernel.name, args, kind=kernel.answer, version=kernel.version, **settings)
 
 

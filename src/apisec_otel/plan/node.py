@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,6 +46,8 @@ class Graph:
         """`meanings` says of a column what its values depend on, by name; `custom` has the kinds of configured columns."""
         self._meanings = meanings or {}
         self.custom = dict(sorted((custom or {}).items()))
+        self.functions: list[Hashable] = []
+        """What Python does in the plan, each once; a node names it by its position."""
         self._nodes: list[Node] = []
         self._positions: dict[Node, int] = {}
         self._identities: list[bytes] = []
@@ -74,6 +76,12 @@ class Graph:
     def always(self) -> int:
         """The condition that holds in every row."""
         return self.add("column", kind="logic", name="always")
+
+    def function(self, function: Hashable) -> int:
+        """The position of a function, noted now unless it is known."""
+        if function not in self.functions:
+            self.functions.append(function)
+        return self.functions.index(function)
 
     def key(self, parts: list[int]) -> int:
         """One id made of several. (a, b) and (b, a) are the same key and so share one table."""
@@ -117,7 +125,8 @@ class Graph:
         return [leaf for arg in node.args for leaf in self._leaves(arg)] if node.op == "mix" else [position]
 
     def _identity_of(self, node: Node) -> bytes:
-        digest = hashlib.blake2b(repr((node.op, node.version, node.kind, node.settings)).encode(), digest_size=16)
+        settings = tuple(setting for setting in node.settings if setting[0] != "function")
+        digest = hashlib.blake2b(repr((node.op, node.version, node.kind, settings)).encode(), digest_size=16)
         if node.op == "column":
             digest.update(self._meanings.get(str(node.setting("name")), "").encode())
         for arg in node.args:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from apisec_otel.plan.kernel import Memory
 from apisec_otel.plan.kernels import always as _always
+from apisec_otel.plan.kernels import apply as _apply
 from apisec_otel.plan.kernels import count as _count
 from apisec_otel.plan.kernels import distinct as _distinct
+from apisec_otel.plan.kernels import fold as _fold
 from apisec_otel.plan.kernels import last as _last
+from apisec_otel.plan.kernels import model as _model
 from apisec_otel.plan.kernels import novelty as _novelty
 from apisec_otel.plan.kernels import owner as _owner
 from apisec_otel.plan.kernels import quantile as _quantile
@@ -36,3 +39,6 @@ class State(Memory):
     always = _always.always
     owner = _owner.owner
     surprise = _surprise.surprise
+    fold = _fold.fold
+    model = _model.model
+    apply = _apply.apply

@@ -12,10 +12,12 @@ from apisec_otel.errors import ComponentError
 from apisec_otel.inventory.coverage import Coverage, ServiceCoverage
 from apisec_otel.plan import build as plan
 from apisec_otel.plan.build import Plan, Plans
+from apisec_otel.plan.cost import costs
 from apisec_otel.plan.draft import Chosen as PlanChosen
 from apisec_otel.plan.draft import draft
 from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.engine import Raised as Said
+from apisec_otel.plan.outside import Running
 from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
@@ -51,7 +53,7 @@ class EngineKeys:
 
 @dataclass(frozen=True, kw_only=True)
 class Detect:
-    """Runs the detectors; every one that is installed runs unless its mode is `off`."""
+    """Runs the detectors; every one that is installed runs unless its mode is `off`, in the configuration or by its own word."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"request", "endpoint", "session"})
     provides: ClassVar[frozenset[str]] = frozenset({"signals"})
@@ -72,13 +74,14 @@ class Detect:
     def running(self) -> Iterator[tuple[str, Any, Mode, float]]:
         """Id, settings, mode and q of each detector that is not off, by id."""
         for id, chosen in sorted(self.detectors.items()):
-            mode = chosen.beside.mode or self.defaults.mode
+            mode = chosen.beside.mode or getattr(type(chosen.settings), "mode", None) or self.defaults.mode
             if mode != "off":
                 yield id, chosen.settings, mode, chosen.beside.q or self.defaults.q
 
-    def verify(self, custom: Mapping[str, str]) -> None:
-        """Plans without running; raises ComponentError or ValueError with what a detector did wrong."""
-        self.plan(custom=custom)
+    def verify(self, custom: Mapping[str, str]) -> list[str]:
+        """Plans without running and tells what is slow; raises ComponentError or ValueError with what a detector did wrong."""
+        plans = self.plan(custom=custom)
+        return [*costs(plans.requests), *costs(plans.steps)]
 
     def plan(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> Plans:
         """The plans of all running detectors.
@@ -156,6 +159,11 @@ class Detecting:
                 host.telemetry.observe(f"apisec_table_{name}", partial(_table, engine, at, name), table=table["identity"][:8])
             for name in ("evicted", "expired"):
                 host.telemetry.observe(f"apisec_table_{name}", partial(_table, engine, at, name), "counter", table=table["identity"][:8])
+
+        for function in engine.outside.running:
+            for name in ("faults", "evicted"):
+                host.telemetry.observe(f"apisec_function_{name}", partial(_counted, function, name), "counter", function=function.name)
+            host.telemetry.observe("apisec_function_keys", partial(_counted, function, "keys"), function=function.name)
 
     def cover(self, covering: Covering) -> None:
         """Watches what requests lack as well."""
@@ -245,6 +253,10 @@ class Detecting:
 
 def _table(engine: Engine, at: int, name: str) -> float:
     return float(engine.tables()[at][name])
+
+
+def _counted(function: Running, name: str) -> float:
+    return float(getattr(function, name))
 
 
 def _number(value: float | None) -> float:

@@ -19,7 +19,7 @@ def run_pipeline(scenario: Scenario, *, cut: int | None = None) -> Outcome:
 
     Row and severity of each finding, repeats too; what is raised on rows that only teach counts as row 0 and below.
     """
-    chosen = {id: {"mode": "off"} for id in known("detectors")} | {scenario.detector: scenario.settings}
+    chosen = {id: {"mode": "off"} for id in known("detectors")} | {scenario.detector: {"mode": "alert", **scenario.settings}}
     settings = [f"processors::detect::detectors::{id}={json.dumps(keys)}" for id, keys in chosen.items()]
     engine = engine_of(read([str(packaged("replay"))], settings))
     teach = rows_of(scenario)[1]

@@ -6,6 +6,7 @@
 pub mod always;
 pub mod baseline;
 pub mod fit;
+pub mod half_space_trees;
 pub mod learned;
 pub mod novelty;
 pub mod surprise;
@@ -46,6 +47,16 @@ impl Settings<'_> {
                 "setting `{name}` must be a whole number from {least} to {most}"
             )),
         }
+    }
+
+    /// A list of values of one kind.
+    ///
+    /// # Errors
+    /// A sentence that names the setting.
+    pub fn list<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, String> {
+        let given = self.0.get(name).cloned().unwrap_or_default();
+        serde_json::from_value(given)
+            .map_err(|error| format!("setting `{name}` must be a list: {error}"))
     }
 
     /// A finite number, or what is usual when it is not given.

@@ -3,9 +3,13 @@
 use serde_json::Value;
 
 use super::columns::Arenas;
-use super::node::{Ask, Baseline, IdAt, Input, LogicAt, Node, NumberAt, Place, Tally};
+use super::node::{
+    Ask, Baseline, IdAt, Input, LogicAt, Node, NumberAt, OutsideNode, Place, Tally, Trees,
+};
+use super::outside::Remembered;
 use super::pointwise::{Binary, Compare, Join, Unary};
 use super::spec::{Error, NodeSpec, PlanSpec, VERSION};
+use crate::kernels::half_space_trees::{self, Forest};
 use crate::kernels::learned::{self, Question};
 use crate::kernels::{Kernel, Kind, Settings, TALLIES, window};
 use crate::table::snapshot::Section;
@@ -221,6 +225,10 @@ impl Checked {
             self.tally(spec, node, &operands)
         } else if let Some(question) = Question::build(&node.op, &Settings(&node.settings)) {
             question.and_then(|question| self.ask(spec, node, &operands, question))
+        } else if node.op == "half_space_trees" {
+            self.trees(spec, node, &operands)
+        } else if matches!(node.op.as_str(), "fold" | "model" | "apply") {
+            self.outside(node, &operands)
         } else {
             self.pointwise(node, &operands)
         };
@@ -481,6 +489,83 @@ impl Checked {
             out,
         }));
         Ok(out)
+    }
+
+    /// The columns before the last `count` operands.
+    fn leading(operands: &Operands<'_>, count: usize) -> Checks<usize> {
+        match operands.args.len().checked_sub(count) {
+            Some(leading) if leading > 0 => Ok(leading),
+            _ => Err(format!("more than {count} operands are wanted")),
+        }
+    }
+
+    fn trees(
+        &mut self,
+        spec: &PlanSpec,
+        node: &NodeSpec,
+        operands: &Operands<'_>,
+    ) -> Checks<Place> {
+        let count = Self::leading(operands, 3)?;
+        let features = (0..count).map(|at| operands.number(at, "feature"));
+        let features = features.collect::<Checks<Vec<_>>>()?;
+        let forest = Forest::build(&Settings(&node.settings), count)?;
+        let settings = Settings(&node.settings);
+        let instead = settings.integer("instead", -1, count as i64 - 1)?;
+        let value = settings.number("value", Some(0.0))?;
+        let remembered = Remembered {
+            by: operands.id(count, "by")?,
+            taught_by: Some(operands.id(count + 1, "taught_by")?),
+            counted: operands.logic(count + 2, "where")?,
+        };
+        let asked = self.asked(node, operands)?;
+        let by = Some(node.args[count]);
+        let kept = (node.identity.clone(), half_space_trees::CELLS, true);
+        let (table, cell) = self.place_in(spec, node.table, by, kept)?;
+        Ok(Place::Number(self.number(|out| {
+            Node::Trees(Box::new(Trees {
+                forest,
+                features,
+                instead: usize::try_from(instead).ok().map(|at| (at, value)),
+                remembered,
+                asked,
+                table,
+                cell,
+                out,
+            }))
+        })))
+    }
+
+    fn outside(&mut self, node: &NodeSpec, operands: &Operands<'_>) -> Checks<Place> {
+        let keyed = match node.op.as_str() {
+            "apply" => 0,
+            "fold" => 2,
+            _ => 3,
+        };
+        let count = Self::leading(operands, keyed)?;
+        let columns = (0..count).map(|at| operands.place(at, "column"));
+        let columns = columns.collect::<Checks<Vec<_>>>()?;
+        let remembered = match keyed {
+            0 => None,
+            _ => Some(Remembered {
+                by: operands.id(count, "by")?,
+                taught_by: match keyed {
+                    3 => Some(operands.id(count + 1, "taught_by")?),
+                    _ => None,
+                },
+                counted: operands.logic(count + keyed - 1, "where")?,
+            }),
+        };
+        let asked = self.asked(node, operands)?;
+        let function = Settings(&node.settings).integer("function", 0, 65_535)? as usize;
+        Ok(Place::Number(self.number(|out| {
+            Node::Outside(Box::new(OutsideNode {
+                function,
+                operands: columns,
+                remembered,
+                asked,
+                out,
+            }))
+        })))
     }
 
     fn ask(

@@ -1,7 +1,10 @@
 //! Nodes that remember: they look their keys up once a piece and table, count, and answer where asked.
 
 use super::columns::Arenas;
-use super::node::{Ask, Asked, Baseline, IdAt, Place, Tally};
+use super::flags::Flags;
+use super::node::{Ask, Asked, Baseline, IdAt, OutsideNode, Place, Tally, Trees};
+use super::outside::{Call as OutsideCall, Outer, operands};
+use crate::kernels::half_space_trees;
 use crate::kernels::learned::PENDING_CELLS;
 use crate::kernels::{Call, Operands, Out, PIECE, Piece};
 use crate::table::snapshot::Section;
@@ -35,6 +38,8 @@ pub struct Keyed {
     pub tables: Vec<Shared>,
     pub lines: Vec<Line>,
     asked: Vec<bool>,
+    counted: Vec<bool>,
+    row: Vec<f64>,
     pieces: u64,
 }
 
@@ -106,6 +111,8 @@ impl Keyed {
             tables,
             lines,
             asked: vec![false; PIECE],
+            counted: vec![false; PIECE],
+            row: Vec::new(),
             pieces: 0,
         }
     }
@@ -175,6 +182,91 @@ impl Keyed {
         if node.teaches {
             self.teach(node.baseline, baseline, piece, arenas);
         }
+    }
+
+    /// Scores a row, then learns it: scores look at full windows only, so nobody is judged by himself.
+    pub fn trees(
+        &mut self,
+        node: &Trees,
+        piece: &Piece<'_>,
+        arenas: &mut Arenas,
+        asking: &mut Asking<'_>,
+        flags: &Flags,
+    ) {
+        let length = piece.times.len();
+        let (asked, counted) = (&mut self.asked[..length], &mut self.counted[..length]);
+        mark_asked(&node.asked, asking.all, arenas, asked);
+        node.remembered.mark(piece, arenas, flags, counted);
+        let shared = &mut self.tables[node.table];
+        shared.find(self.pieces, arenas, length);
+        let table = &mut shared.table;
+        let by = &arenas.ids[node.remembered.by.0];
+        let (numbers, out) = arenas.numbers.split_at_mut(node.out.0);
+        let out = &mut out[0];
+        let cells = node.cell..node.cell + half_space_trees::CELLS;
+        for at in 0..length {
+            out[at] = f64::NAN;
+            self.row.clear();
+            self.row
+                .extend(node.features.iter().map(|column| numbers[column.0][at]));
+            if by[at] == 0 || self.row.iter().all(|value| value.is_nan()) {
+                continue;
+            }
+            let slot = &mut shared.slots[at];
+            if *slot == NONE && table.has_grown() {
+                *slot = table.find(by[at]);
+            }
+            if asked[at] {
+                let kept = (*slot != NONE).then(|| &table.cells(*slot)[cells.clone()]);
+                match kept.filter(|cells| node.forest.is_supported(cells)) {
+                    Some(cells) => out[at] = node.score(cells, table.spill(), &mut self.row),
+                    None => asking.learning[at] = true,
+                }
+            }
+            if counted[at] {
+                *slot = table.visit(by[at], *slot, piece.row + at as u64, piece.times[at]);
+                let (all, spill) = table.parts(*slot);
+                node.forest.learn(&mut all[cells.clone()], spill, &self.row);
+                table.charge(*slot);
+            }
+        }
+    }
+
+    /// Asks what stands outside.
+    pub fn outside(
+        &mut self,
+        node: &OutsideNode,
+        piece: &Piece<'_>,
+        arenas: &mut Arenas,
+        all: bool,
+        flags: &Flags,
+        outside: &mut Outer,
+    ) {
+        let length = piece.times.len();
+        let (asked, counted) = (&mut self.asked[..length], &mut self.counted[..length]);
+        mark_asked(&node.asked, all, arenas, asked);
+        counted.fill(false);
+        if let Some(remembered) = &node.remembered {
+            remembered.mark(piece, arenas, flags, counted);
+        }
+        let (numbers, out) = arenas.numbers.split_at_mut(node.out.0);
+        let by = node
+            .remembered
+            .map_or(&[][..], |kept| &arenas.ids[kept.by.0][..length]);
+        let call = OutsideCall {
+            function: node.function,
+            operands: operands(
+                &node.operands,
+                numbers,
+                (&arenas.logics, &arenas.ids),
+                length,
+            ),
+            by,
+            counted,
+            asked,
+            times: piece.times,
+        };
+        outside.answer(&call, &mut out[0][..length]);
     }
 
     fn teach(&mut self, number: usize, baseline: &Baseline, piece: &Piece<'_>, arenas: &Arenas) {

@@ -9,6 +9,7 @@ mod flags;
 mod keep;
 mod keyed;
 mod node;
+mod outside;
 mod pointwise;
 mod run;
 mod signal;
@@ -17,6 +18,7 @@ mod tick;
 
 pub use columns::{ColumnMap, Data, Rows};
 pub use node::Input;
+pub use outside::{Call as OutsideCall, Outside};
 pub use pointwise::mix;
 pub use run::{Plan, Wanted};
 pub use signal::{Answers, Raised};

@@ -1,8 +1,10 @@
 //! Nodes after checking: operands are places in three arenas, so that no arm can be of the wrong type.
 
+use super::outside::Remembered;
 use super::pointwise::{Binary, Compare, Join, Unary};
+use crate::kernels::half_space_trees::Forest;
 use crate::kernels::learned::{Question, State};
-use crate::kernels::{Kernel, Kind};
+use crate::kernels::{Kernel, Kind, Spill};
 
 /// A column of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub enum Node {
     Mix(IdAt, IdAt, IdAt),
     Tally(Tally),
     Ask(Ask),
+    Trees(Box<Trees>),
+    Outside(Box<OutsideNode>),
 }
 
 /// Rows that want an answer: any of these is true; none given means all.
@@ -75,6 +79,43 @@ pub struct Ask {
     pub baseline: usize,
     /// Whether this is the first node of its baseline, which teaches.
     pub teaches: bool,
+    pub asked: Asked,
+    pub out: NumberAt,
+}
+
+/// Half-space trees of each key.
+#[derive(Debug)]
+pub struct Trees {
+    pub forest: Forest,
+    pub features: Vec<NumberAt>,
+    /// A feature that is scored as if it had a value of all rows; learned is what it is.
+    pub instead: Option<(usize, f64)>,
+    pub remembered: Remembered,
+    pub asked: Asked,
+    pub table: usize,
+    pub cell: usize,
+    pub out: NumberAt,
+}
+
+impl Trees {
+    /// The row's score, with what stands in for a feature; the row is left as it was.
+    pub fn score(&self, cells: &[u64], spill: &Spill, row: &mut [f64]) -> f64 {
+        let Some((at, value)) = self.instead else {
+            return self.forest.score(cells, spill, row);
+        };
+        let own = std::mem::replace(&mut row[at], value);
+        let score = self.forest.score(cells, spill, row);
+        row[at] = own;
+        score
+    }
+}
+
+/// A function that is not native.
+#[derive(Debug)]
+pub struct OutsideNode {
+    pub function: usize,
+    pub operands: Vec<Place>,
+    pub remembered: Option<Remembered>,
     pub asked: Asked,
     pub out: NumberAt,
 }

@@ -107,7 +107,12 @@ pub fn run(node: &Node, arenas: &mut Arenas, length: usize) {
             let (before, out) = cut(&mut arenas.ids, out.0, length);
             zip(&before[a.0], &before[b.0], out, mix);
         }
-        Node::Input(..) | Node::Time(_) | Node::Tally(_) | Node::Ask(_) => {}
+        Node::Input(..)
+        | Node::Time(_)
+        | Node::Tally(_)
+        | Node::Ask(_)
+        | Node::Trees(_)
+        | Node::Outside(_) => {}
     }
 }
 

@@ -8,6 +8,7 @@ use super::flags::Flags;
 use super::keep::Loading;
 use super::keyed::{Asking, Keyed, Shared};
 use super::node::{Baseline, Input, Node, Place};
+use super::outside::{Outer, Outside};
 use super::pointwise;
 use super::signal::{Answers, Signal};
 use super::spec::{Error, PlanSpec};
@@ -47,6 +48,7 @@ pub struct Plan {
     learning: Vec<bool>,
     flagging: Vec<(usize, u64)>,
     pub(super) loading: Loading,
+    outside: Outer,
 }
 
 impl Plan {
@@ -94,7 +96,13 @@ impl Plan {
             learning: vec![false; PIECE],
             flagging: Vec::new(),
             loading: Loading::default(),
+            outside: Outer::default(),
         })
+    }
+
+    /// Says who answers for the nodes that are not native; without anybody their answers are missing.
+    pub fn attach(&mut self, outside: Box<dyn Outside>) {
+        self.outside = Outer(Some(outside));
     }
 
     /// The columns that rows must provide, by position.
@@ -219,6 +227,18 @@ impl Plan {
                     &piece,
                     &mut self.arenas,
                     &mut asking,
+                ),
+                Node::Trees(trees) => {
+                    self.keyed
+                        .trees(trees, &piece, &mut self.arenas, &mut asking, &self.flags)
+                }
+                Node::Outside(node) => self.keyed.outside(
+                    node,
+                    &piece,
+                    &mut self.arenas,
+                    wanted.all,
+                    &self.flags,
+                    &mut self.outside,
                 ),
                 _ => pointwise::run(node, &mut self.arenas, length),
             }

@@ -62,6 +62,10 @@ impl Plan {
                 .baselines
                 .iter()
                 .all(|baseline| baseline.table != number)
+                && !self
+                    .nodes
+                    .iter()
+                    .any(|node| matches!(node, Node::Trees(trees) if trees.table == number))
             {
                 shared.table.clear();
             }

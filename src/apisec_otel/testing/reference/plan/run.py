@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from apisec_otel.testing.reference.plan.learned import PENDING_WORDS, QUESTIONS, LearnedCells, Pending
+from apisec_otel.testing.reference.plan.outside import KEYED, OUTSIDE, TREES, Trees, words_of
 from apisec_otel.testing.reference.plan.pointwise import NAN, POINTWISE, Value
 from apisec_otel.testing.reference.plan.table import SECOND, Table
 from apisec_otel.testing.reference.plan.tallies import TALLIES, TallyCells
@@ -37,7 +38,7 @@ class ReferenceAnswers:
 class Reference:
     """A plan and its state. Rows are dicts: `time` (stream time, ns), perhaps `late`, and columns; an absent column is missing."""
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, functions: Sequence[Any] = ()) -> None:
         plan = json.loads(spec)
         self.nodes: list[dict[str, Any]] = plan["nodes"]
         self.signals: list[dict[str, Any]] = plan["signals"]
@@ -50,6 +51,7 @@ class Reference:
         self._row_number = 0
         self._flagged: dict[int, int] = {}
         self._flagging: list[int] = []
+        self._functions = [OUTSIDE[type(function).__name__](function) for function in functions]
 
     def run(self, rows: Iterable[Mapping[str, Any]], ask_all: bool = False) -> ReferenceAnswers:
         """Every row in order. Calling once with all rows, or many times with some, answers the same."""
@@ -78,6 +80,8 @@ class Reference:
         for index, node in enumerate(self.nodes):
             if node["op"] in TALLIES:
                 self.tables[node["table"]].words += TALLIES[node["op"]][1]
+            elif node["op"] == TREES:
+                self.tables[node["table"]].words += words_of()
             elif self._histograms.get(index) == index:
                 self.tables[node["table"]].words += QUESTIONS[node["op"]].words
                 self.tables[node["pending"]].words += PENDING_WORDS
@@ -142,6 +146,11 @@ class Reference:
                 asked = ask_all or node["asked"] is None or any(values[mask] == 1 for mask in node["asked"])
                 if node["op"] in TALLIES:
                     answer = self._tally(index, node, args, row)
+                elif node["op"] == TREES:
+                    answer, lacking = self._trees(index, node, args, row, asked=asked)
+                    learning = learning or (asked and lacking)
+                elif node["op"] in KEYED:
+                    answer = self._outside(node, args, row)
                 else:
                     answer, lacking = self._baseline(index, node, values, row)
                     learning = learning or (asked and lacking)
@@ -170,6 +179,30 @@ class Reference:
             table.visit(key, time).cells.setdefault(index, blank).count(time, value)
         kept: TallyCells = table.cells(key, index) or blank
         return before if kept.answers_first else kept.answer_to(time, value)
+
+    def _trees(self, index: int, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any], *, asked: bool) -> tuple[float, bool]:
+        *features, by, teacher, where = args
+        if by == 0 or all(math.isnan(value) for value in features):
+            return NAN, False
+        table = self.tables[node["table"]]
+        kept: Trees | None = table.cells(int(by), index)
+        answer = kept.score(features) if kept and asked else NAN
+        if where == 1 and self._teaches(int(teacher), row):
+            cells = table.visit(int(by), row["time"]).cells
+            cells.setdefault(index, kept or Trees(node["settings"], len(features))).learn(features)
+        return answer, math.isnan(answer)
+
+    def _outside(self, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any]) -> float:
+        kind, function = node["op"], self._functions[node["settings"]["function"]]
+        columns = args[: len(args) - KEYED[kind]]
+        operands = [node["args"][at] for at in range(len(columns))]
+        values = [_plain(value, self.nodes[operand]["kind"]) for value, operand in zip(columns, operands, strict=True)]
+        by, where = (int(args[len(columns)]), args[-1]) if KEYED[kind] else (0, 0)
+        teaches = self._teaches(int(args[-2]), row) if kind == "model" else not row.get("late")
+        return float(function.answer(values, by, where == 1 and teaches))
+
+    def _teaches(self, teacher: int, row: Mapping[str, Any]) -> bool:
+        return teacher != 0 and not row.get("late") and row["time"] >= self._flagged.get(teacher, 0)
 
     def _baseline(self, index: int, node: Mapping[str, Any], values: list[Value], row: Mapping[str, Any]) -> tuple[float, bool]:
         question = QUESTIONS[node["op"]]
@@ -216,6 +249,12 @@ class Reference:
             return severity["level"]
         value = values[severity["node"]]
         return 0 if math.isnan(value) else min(4, max(0, math.trunc(value)))
+
+
+def _plain(value: Value, kind: str) -> float | bool | None:
+    if kind == "logic":
+        return None if value == 0 else value > 0
+    return None if math.isnan(value) else value
 
 
 def _score(p: float) -> float:
