@@ -36,7 +36,13 @@ ESTABLISHED: Final = 95_000
 VISITS: Final = 12
 WALK: Final = 100
 BATCH: Final = 8_000
-CAPS: Final = {"requests::repeats": 32, "endpoints::template_memory": 16, "sessions::max_bytes": 32, "detect::max_bytes": 128}
+CAPS: Final = {
+    "requests::repeats": 32,
+    "endpoints::template_memory": 16,
+    "sessions::max_bytes": 32,
+    "detect::max_bytes": 128,
+    "detect::max_held": 32,
+}
 """In MiB: what the full flood meets, the defaults. A smaller one meets as much less."""
 FAKE, WALKER = 1 << 39, 1 << 38
 KINDS: Final = {"once": (1, 0), "twice at once": (2, 0), "twice, 2 s apart": (2, 2 * SECOND)}

@@ -80,7 +80,8 @@ def _judged(wild: Clocks, *, live: bool, seed: int) -> tuple[dict[int, int], set
         number = int.from_bytes(each.span_id, "big")
         if number < 10_000:
             sessions[number] = int(host.view(batch.native)["session"][0])
-            findings |= {(number, finding.detector, finding.level, finding.suppressed) for finding in batch.findings}
+        ids = ((int.from_bytes(finding.span_id, "big"), finding) for finding in batch.findings)
+        findings |= {(id, finding.detector, finding.level, finding.suppressed) for id, finding in ids if id < 10_000}
     return sessions, findings
 
 
