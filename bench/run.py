@@ -207,6 +207,7 @@ def main() -> None:
     machine = f"{psutil.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
     lines = [f"CPU-seconds per million spans; {machine}; median of {options.rounds} rounds.", ""]
     table = measure(options.rounds, options.scale)
+    print("\n".join(table), flush=True)
     lines += [*table, "", *measure_latency(20 * options.scale), "", "Where the time goes, ns a span:", "", *measure_stages(options.scale)]
     print("\n".join(lines))
     if options.write:
