@@ -191,7 +191,7 @@ def test_lines_are_as_promised(run: Run, tmp_path: Path) -> None:
     for line in lines(out, "request"):
         assert 0 <= line["score"] <= 1
         assert line["score"] == max(line["detectors"].values())
-        assert list(line["detectors"]) == ["auth_bruteforce", "bola_enumeration", "bola_walk", "scan_probing", "session_anomaly"]
+        assert list(line["detectors"]) == ["auth_bruteforce", "bola_enumeration", "bola_walk", "scan_probing"]
         assert line["endpoint"].split(" ")[0] in ("vampi", "shop")
 
 
