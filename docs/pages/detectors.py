@@ -11,8 +11,9 @@ from docs.pages import markdown
 from docs.pages.settings import settings_table
 
 INTRO = """\
-Each stands under `processors::detect::detectors` by its id; one that is not named there runs with its defaults, unless it is off by default. Beside its own
-settings each takes the engine's keys. What is missing in a row makes the conditions on it unknown, and unknown never raises.
+Each stands under `processors::detect::detectors` by its id; one that is not named there runs with its defaults,
+unless it is off by default. Beside its own settings each takes the engine's keys. What is missing in a row
+makes the conditions on it unknown, and unknown never raises.
 How to change them: [tune a detector](../how-to/tune-a-detector.md)."""
 
 
