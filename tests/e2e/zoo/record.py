@@ -89,7 +89,9 @@ def python(script: str, **settings: str) -> Callable[..., Started]:
     def made(port: int, *more: str) -> Started:
         folder = python_folder()
         binaries = folder / "venv" / "bin"
-        return Started([str(binaries / "opentelemetry-instrument"), str(binaries / "python"), f"{script}.py", str(port), *more], folder, settings)
+        return Started(
+            [str(binaries / "opentelemetry-instrument"), str(binaries / "python"), f"{script}.py", str(port), *more], folder, settings
+        )
 
     return made
 
@@ -98,7 +100,9 @@ def node(script: str) -> Callable[..., Started]:
     """A Node shop under the auto-instrumentations."""
 
     def made(port: int, *more: str) -> Started:
-        return Started(["node", "--require", "@opentelemetry/auto-instrumentations-node/register", f"{script}.js", str(port), *more], node_folder(), {})
+        return Started(
+            ["node", "--require", "@opentelemetry/auto-instrumentations-node/register", f"{script}.js", str(port), *more], node_folder(), {}
+        )
 
     return made
 
@@ -201,7 +205,9 @@ def _write(stack: str, bodies: list[bytes]) -> Path:
     lines = [json.dumps(_hex(MessageToDict(request, use_integers_for_enums=True)), separators=(",", ":")) for request in _requests(bodies)]
     text = "".join(f"{line}\n" for line in lines)
     told = [word for word in (str(Path.home()), str(CACHE.parent), os.uname().nodename) if len(word) > 4 and word in text]
-    assert not told, f"{stack}: the recording names this machine"
+    assert not told, (
+        f"{stack}: the recording names this machine ({told}): {text[max(0, text.index(told[0]) - 200) : text.index(told[0]) + 80]}"
+    )
     file = DATA / f"{stack}.otlp.jsonl.gz"
     file.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     return file
