@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ZOO = Path(__file__).resolve().parent
-sys.path.insert(0, str(ZOO.parent))
+sys.path[:0] = [str(ZOO.parent), str(ZOO)]
 
 import grpc  # noqa: E402
+from envoy import configuration  # noqa: E402
 from google.protobuf.json_format import MessageToDict  # noqa: E402
 from helpers import Process, free_port, listens, until  # noqa: E402
 from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: E402
@@ -107,6 +108,18 @@ def node(script: str) -> Callable[..., Started]:
     return made
 
 
+def _envoy(upstream: int, sink: int, logs: Path) -> Callable[..., Started]:
+    """Envoy, from its wheel, in front of a port."""
+
+    def made(port: int) -> Started:
+        file = logs / "envoy.json"
+        file.write_text(configuration(port, upstream, sink))
+        command = [*sorted(map(str, python_folder().glob("venv/lib/*/site-packages/envoy/_bin/envoy"))), "--use-dynamic-base-id"]
+        return Started([*command, "--concurrency", "1", "-c", str(file)], logs, {})
+
+    return made
+
+
 STABLE = {"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}
 DJANGO = {"DJANGO_SETTINGS_MODULE": "django_shop"}
 STACKS: dict[str, Callable[..., Started]] = {
@@ -120,6 +133,8 @@ STACKS: dict[str, Callable[..., Started]] = {
     "express": node("express_shop"),
     "fastify": node("fastify_shop"),
     "chain": python("flask_shop"),
+    "gateway": python("flask_shop"),
+    "gateway_chain": python("flask_shop"),
 }
 
 
@@ -129,9 +144,12 @@ def record(stack: str) -> Path:
         logs = Path(running.enter_context(tempfile.TemporaryDirectory()))
         port = _start(running, stack, STACKS[stack], sink, logs)
         expected = len(CALLS)
-        if stack == "chain":
+        if stack in ("chain", "gateway_chain"):
             port = _start(running, "front", python("flask_shop"), sink, logs, f"http://127.0.0.1:{port}")
             expected += sum(call["path"].startswith("/api/orders/") for call in CALLS)
+        if stack.startswith("gateway"):
+            port = _start(running, "gateway", _envoy(port, sink.port, logs), sink, logs)
+            expected += len(CALLS)
         ask = _ask_grpc if stack == "grpc" else _ask
         asked = [ask(port, call) for call in CALLS]
         if stack == "grpc":
