@@ -34,7 +34,9 @@ def _manager(sink: int) -> dict[str, Any]:
         "use_remote_address": True,
         "tracing": {"provider": _tracer(sink)},
         "http_filters": [{"name": "router", "typed_config": {"@type": f"{TYPES}.extensions.filters.http.router.v3.Router"}}],
-        "route_config": {"virtual_hosts": [{"name": "shop", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "shop"}}]}]},
+        "route_config": {
+            "virtual_hosts": [{"name": "shop", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "shop"}}]}]
+        },
     }
     return {"name": "http", "typed_config": manager}
 

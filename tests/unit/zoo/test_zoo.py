@@ -29,7 +29,8 @@ class Recorded:
         self.endpoints = _native.Endpoints(json.dumps(Endpoints().for_native()), self.words)
         with gzip.open(DATA / f"{stack}.otlp.jsonl.gz") as lines:
             batch = _native.decode([_native.transcode(line) for line in lines], self.words)
-        requests = _native.Requests(json.dumps(Requests().for_native()), self.words)
+        trusting = Requests(trusted_proxies=(*Requests().trusted_proxies, GATEWAY_ADDRESS))
+        requests = _native.Requests(json.dumps(trusting.for_native()), self.words)
         sessions = _native.Sessions(json.dumps(Sessions().for_native()), self.words)
         for step in (requests, self.endpoints, sessions):
             step.process(batch)
@@ -56,6 +57,8 @@ HEADERS = ("flask", "flask_stable", "fastapi", "fastapi_stable", "django", "djan
 """Stacks that were told to capture the headers authorization and x-forwarded-for."""
 STACKS = (*HEADERS, "express", "fastify")
 GRPC = {"/health": "Health", "/api/login": "Login", "/api/me": "Me", "/api/orders": "Order", "/api/users": "User", "/api/search": "Search"}
+GATEWAY_ADDRESS = "192.0.2.2"
+"""What Envoy put behind the caller in x-forwarded-for when it was recorded: its own address, for the caller came over loopback."""
 GATEWAY, SECOND = "front", "shop"
 
 
@@ -100,3 +103,11 @@ def test_a_chain_is_one_request_for_each_service_called() -> None:
     assert [place for place, _ in front] == [call["endpoint"] for call in CALLS]
     orders = sum(call["endpoint"] == "GET /api/orders/{id}" for call in CALLS)
     assert [row[1:] for row in rows if row[0] == SECOND] == [("GET /api/stock/{id}", 0)] * orders
+
+
+@pytest.mark.parametrize(("stack", "service"), [("gateway", "shop"), ("gateway_chain", "front")])
+def test_an_application_behind_a_gateway_is_understood_as_without_it(stack: str, service: str) -> None:
+    known = Recorded(stack)
+    told = zip(known.services(), known.places(), known.told("status"), known.told("client"), strict=True)
+    calls = [(call["endpoint"], call["status"], known.address(call["client"])) for call in CALLS]
+    assert [row[1:] for row in told if row[0] == service] == calls
