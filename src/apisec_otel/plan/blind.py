@@ -100,7 +100,8 @@ class _Look:
         if operands["by"] is False:
             return None if node.kind == "number" else False
         remembered = all(can not in (None, False, UNKNOWN) for can in operands.values())
-        counted = isinstance(operands.get("where"), frozenset) and 1 in operands["where"]  # type: ignore[operator]
+        where = operands.get("where")
+        counted = isinstance(where, frozenset) and 1 in where
         if kernel.family != "tally":
             return ANY if remembered and counted else None
         if not (remembered and counted):

@@ -145,24 +145,8 @@ fn seen<'a>(
     }
     Some(services.entry(record.service).or_insert_with(|| {
         let member = batch.member(record);
-        Service {
-            name: text(member, record.service_text),
-            environment: text(member, record.environment_text),
-            requests: 0,
-            asked: 0,
-            missing: vec![0; settings.columns.len()],
-            scopes: Vec::new(),
-            sampled: 0,
-            represented: 0.0,
-            last: 0,
-            rate: 0.0,
-            silences: 0,
-            silent_seconds: 0,
-            silent_at: 0,
-            seconds: [0; RING],
-            closed: record.stream / SECOND - OPEN,
-            quiet: 0,
-        }
+        let names = [record.service_text, record.environment_text].map(|slice| text(member, slice));
+        Service::new(names, settings.columns.len(), record.stream / SECOND - OPEN)
     }))
 }
 
@@ -172,6 +156,28 @@ fn text(member: Option<&Member>, slice: crate::codec::Slice) -> String {
 }
 
 impl Service {
+    /// Nothing counted; seconds up to `closed` are over.
+    fn new([name, environment]: [String; 2], columns: usize, closed: i64) -> Self {
+        Self {
+            name,
+            environment,
+            requests: 0,
+            asked: 0,
+            missing: vec![0; columns],
+            scopes: Vec::new(),
+            sampled: 0,
+            represented: 0.0,
+            last: 0,
+            rate: 0.0,
+            silences: 0,
+            silent_seconds: 0,
+            silent_at: 0,
+            seconds: [0; RING],
+            closed,
+            quiet: 0,
+        }
+    }
+
     fn count(&mut self, record: &Record) {
         self.requests += 1;
         self.last = self.last.max(record.time);
@@ -265,24 +271,7 @@ mod tests {
     use super::*;
 
     fn service() -> Service {
-        Service {
-            name: String::new(),
-            environment: String::new(),
-            requests: 0,
-            asked: 0,
-            missing: Vec::new(),
-            scopes: Vec::new(),
-            sampled: 0,
-            represented: 0.0,
-            last: 0,
-            rate: 0.0,
-            silences: 0,
-            silent_seconds: 0,
-            silent_at: 0,
-            seconds: [0; RING],
-            closed: 1_000 - OPEN,
-            quiet: 0,
-        }
+        Service::new([String::new(), String::new()], 0, 1_000 - OPEN)
     }
 
     /// So many requests a second from second 1,000 on, one entry a second.

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::codec::{Member, Record, SpanBatch};
-use crate::hash::{self, IdMap};
 use crate::wire::Slice;
 
 const SECOND: i64 = 1_000_000_000;
@@ -28,9 +27,6 @@ const LONGEST: usize = 256;
 pub struct Settings {
     /// Cap of what is held, in bytes.
     pub bytes: usize,
-    /// Whether held requests can be found by the span above them, for [`Steps::fill`].
-    #[serde(default)]
-    pub fills: bool,
 }
 
 /// Counts since the start, and what is held now.
@@ -96,7 +92,6 @@ pub struct Steps {
     /// Whole second of stream time.
     second: i64,
     next: u64,
-    below: Option<IdMap<u64, (i64, u32)>>,
     order: Vec<(i64, u32)>,
     spare: Vec<Bucket>,
     used: Vec<Vec<Record>>,
@@ -115,7 +110,6 @@ impl Steps {
             released: i64::MIN,
             second: i64::MIN,
             next: 0,
-            below: settings.fills.then(IdMap::default),
             order: Vec::new(),
             spare: Vec::new(),
             used: Vec::new(),
@@ -185,25 +179,6 @@ impl Steps {
         self.counts
     }
 
-    /// Fills what the held request below a span lacks from a record of that span: a gateway knows who asked and from where.
-    ///
-    /// False when none is held whose trace and parent these are, or [`Settings::fills`] is off.
-    pub fn fill(&mut self, trace_id: &[u8; 16], span_id: &[u8; 8], from: &Record) -> bool {
-        let found = self
-            .below
-            .as_ref()
-            .and_then(|below| below.get(&pair(trace_id, span_id)));
-        let row = found.and_then(|&(second, at)| {
-            let bucket = if second < self.released {
-                Some(&mut self.behind)
-            } else {
-                self.held.get_mut(&second)
-            };
-            bucket?.rows.get_mut(at as usize)
-        });
-        row.map(|row| complete(row, from)).is_some()
-    }
-
     /// Releases what has waited long enough when stream time passes into `second`.
     fn tick(&mut self, second: i64, before: u32) {
         if second > self.second {
@@ -248,17 +223,8 @@ impl Steps {
         self.next += 1;
         self.counts.held += 1;
         self.counts.bytes += bucket.cost() - cost;
-        let at = bucket.rows.len() - 1;
-        self.find(&row, second, at);
         while self.counts.bytes > self.cap && self.counts.held > 0 {
             self.hurry(before);
-        }
-    }
-
-    /// Notes where the row below a span is held.
-    fn find(&mut self, row: &Record, second: i64, at: usize) {
-        if let Some(below) = self.below.as_mut().filter(|_| row.parent_id != [0; 8]) {
-            below.insert(pair(&row.trace_id, &row.parent_id), (second, at as u32));
         }
     }
 
@@ -280,11 +246,6 @@ impl Steps {
         }
         self.counts.held -= bucket.rows.len();
         self.counts.bytes -= bucket.cost();
-        if let Some(below) = &mut self.below {
-            for row in &bucket.rows {
-                below.remove(&pair(&row.trace_id, &row.parent_id));
-            }
-        }
         let mut member = Member::empty();
         let mut rows = self.used.pop().unwrap_or_default();
         if bucket.rows.is_sorted_by(|a, b| place(a) <= place(b)) {
@@ -360,27 +321,5 @@ fn keep(row: &mut Record, member: &Member, texts: &mut Vec<u8>) {
     row.error_text = gone;
     row.name_text = gone;
     row.scope_text = gone;
-}
-
-fn pair(trace_id: &[u8; 16], span_id: &[u8; 8]) -> u64 {
-    let id = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0, |id: u64, byte| id << 8 | u64::from(*byte))
-    };
-    hash::mix(
-        hash::mix(id(&trace_id[..8]), id(&trace_id[8..])),
-        id(span_id),
-    )
-}
-
-/// Takes from another record what a row lacks of who asked and from where.
-fn complete(row: &mut Record, from: &Record) {
-    macro_rules! fill {
-        ($($field:ident)*) => { $(if row.$field == 0 { row.$field = from.$field; })* };
-    }
-    fill! { scheme host query client network user_agent credential principal session role }
-    if row.principal != 0 {
-        row.authenticated = 1;
-    }
+    row.state_text = gone;
 }

@@ -1,4 +1,4 @@
-//! What was learned of paths, piece by piece. Words seen a few times only may be names of people: they stay out.
+//! What was learned of paths, piece by piece. Words seen a few times only stay out: they are learned again as soon.
 
 use super::{KNOWN, Known, Learned};
 use crate::error::Result;

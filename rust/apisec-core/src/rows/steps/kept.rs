@@ -83,8 +83,6 @@ impl Keeps for Steps {
             bucket.rows.push(row);
             self.counts.held += 1;
             self.counts.bytes += bucket.cost() - before;
-            let at = bucket.rows.len() - 1;
-            self.find(&row, second, at);
         }
         Ok(())
     }
