@@ -14,10 +14,10 @@ use serde::Deserialize;
 use crate::codec::{Member, Record, SpanBatch};
 use packed::Bucket;
 
-/// Requests are released by stretches of time this long (ns): a second of them at once would keep the next spans waiting.
-const STRETCH: i64 = 1_000_000_000 / 16;
+/// Requests are released by stretches of time this long (ns): more of them at once would keep the next spans waiting.
+const STRETCH: i64 = 1_000_000_000 / 64;
 /// A request waits this many stretches for those before it: six seconds.
-const WAIT: i64 = 6 * 16;
+const WAIT: i64 = 6 * 64;
 /// Memory of this many buckets is used again, and of released batches with at most so many rows.
 const SPARE: usize = 4;
 const ROWS: usize = 8192;
