@@ -19,8 +19,8 @@ const STRETCH: i64 = 1_000_000_000 / 64;
 /// A request waits this many stretches for those before it: six seconds.
 const WAIT: i64 = 6 * 64;
 /// Memory of this many buckets is used again, and of released batches with at most so many rows.
-const SPARE: usize = 4;
-const ROWS: usize = 8192;
+const SPARE: usize = 2;
+const ROWS: usize = 4096;
 
 /// What the processor hands over at start.
 #[derive(Debug, Clone, Deserialize)]

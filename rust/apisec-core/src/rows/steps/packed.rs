@@ -40,10 +40,6 @@ impl Bucket {
 
     /// Adds a request, with the texts that a finding names.
     pub fn push(&mut self, number: u64, row: &Record, member: &Member) {
-        self.held.push(Held {
-            time: row.time,
-            at: self.words.len() as u32,
-        });
         let texts = texts(row).map(|slice| self.texts.keep(member.text(slice)));
         let whole = u128::from_be_bytes(row.trace_id);
         let (mut rest, mut mask, mut length) = ([0; WORDS], 0, 0);
@@ -53,6 +49,12 @@ impl Bucket {
             length += usize::from(word != 0);
         }
         let span = u64::from_be_bytes(row.span_id);
+        grow(&mut self.held, 1);
+        grow(&mut self.words, HEAD + length);
+        self.held.push(Held {
+            time: row.time,
+            at: self.words.len() as u32,
+        });
         self.words
             .extend([number, (whole >> 64) as u64, whole as u64, span, mask]);
         self.words.extend_from_slice(&rest[..length]);
@@ -117,9 +119,17 @@ impl Texts {
                 at: self.bytes.len() as u32,
                 len: text.len() as u32,
             };
+            grow(&mut self.bytes, text.len());
             self.bytes.extend_from_slice(text);
         }
         *known
+    }
+}
+
+/// Makes room by a quarter, not by half: there are many buckets, and what they have to spare stays unused.
+fn grow<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 4).max(64));
     }
 }
 
@@ -139,16 +149,15 @@ fn place(text: &[u8]) -> usize {
 
 /// Names once what a held row keeps, beside ids and flags.
 macro_rules! kept {
-    ($($number:ident)*; $($time:ident)*; $($key:ident)*; $($flag:ident)*; $($text:ident)*) => {
+    ($($number:ident)*; $($key:ident)*; $($flag:ident)*; $($text:ident)*) => {
         const TEXTS: usize = [$(stringify!($text)),*].len();
-        const WORDS: usize = 3 + CUSTOM + TEXTS
-            + [$(stringify!($number)),*].len() + [$(stringify!($time)),*].len() + [$(stringify!($key)),*].len();
+        const WORDS: usize = 8 + CUSTOM + TEXTS + [$(stringify!($number)),*].len() + [$(stringify!($key)),*].len();
 
         fn texts(row: &Record) -> [Slice; TEXTS] {
             [$(row.$text),*]
         }
 
-        /// Everything as a word that is 0 where it is missing.
+        /// Everything as a word that is 0 where it is missing, or follows from those before.
         fn words(row: &Record, texts: [Slice; TEXTS]) -> [u64; WORDS] {
             let mut flags = 0;
             $(flags = flags << 2 | u64::from((row.$flag + 1) as u8);)*
@@ -158,7 +167,11 @@ macro_rules! kept {
                 u64::from_be_bytes(row.parent_id),
                 flags,
                 u64::from(row.marks) << 32 | u64::from(row.kind as u32),
-                $(row.$time as u64,)*
+                row.start,
+                row.end,
+                row.time as u64 ^ row.start,
+                (row.stream ^ row.time) as u64,
+                row.duration.to_bits() ^ lasted(row).to_bits(),
                 $(row.$key,)*
                 $(row.$number.to_bits() ^ f64::NAN.to_bits(),)*
                 $(u64::from($text.at) << 32 | u64::from($text.len),)*
@@ -167,10 +180,13 @@ macro_rules! kept {
         }
 
         fn unpack(row: &mut Record, words: &[u64; WORDS]) {
-            let [parent, mut flags, kind, $($time,)* $($key,)* $($number,)* $($text,)* custom @ ..] = *words;
+            let [parent, mut flags, kind, start, end, time, stream, duration, $($key,)* $($number,)* $($text,)* custom @ ..] = *words;
             row.parent_id = parent.to_be_bytes();
             (row.marks, row.kind) = ((kind >> 32) as u32, kind as i32);
-            $(row.$time = $time as _;)*
+            (row.start, row.end) = (start, end);
+            row.time = (time ^ start) as i64;
+            row.stream = stream as i64 ^ row.time;
+            row.duration = f64::from_bits(duration ^ lasted(row).to_bits());
             $(row.$key = $key;)*
             $(row.$number = f64::from_bits($number ^ f64::NAN.to_bits());)*
             $(row.$text = Slice { at: ($text >> 32) as u32, len: $text as u32 };)*
@@ -188,12 +204,16 @@ macro_rules! kept {
 }
 
 kept! {
-    status duration request_size response_size object_number;
-    start end time stream;
+    status request_size response_size object_number;
     environment service version method scheme host path query route endpoint object_id client network user_agent credential principal
     session role error_type;
     request succeeded denied not_found failed login login_failed authenticated probe late repeat;
     service_text method_text route_text client_text peer_text agent_text
+}
+
+/// The duration (s) that start and end give.
+fn lasted(row: &Record) -> f64 {
+    row.end.wrapping_sub(row.start) as f64 / 1e9
 }
 
 #[cfg(test)]
