@@ -41,6 +41,8 @@ BUILTIN: dict[Family, dict[str, str]] = {
         "bola_enumeration": "apisec_otel.detectors.bola_enumeration:BolaEnumeration",
         "bola_walk": "apisec_otel.detectors.bola_walk:BolaWalk",
         "scan_probing": "apisec_otel.detectors.scan_probing:ScanProbing",
+        "session_conduct": "apisec_otel.detectors.session_conduct:SessionConduct",
+        "session_evidence": "apisec_otel.detectors.session_evidence:SessionEvidence",
         "session_anomaly": "apisec_otel.detectors.session_anomaly:SessionAnomaly",
     },
 }

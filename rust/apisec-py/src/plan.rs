@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use apisec_core::kernels::conduct::person;
 use apisec_core::kernels::learned::{PENDING_CELLS, State};
 use apisec_core::kernels::{Kind, Operands, TALLIES, half_space_trees};
 use apisec_core::plan::{self, ColumnMap, Data, Outside, OutsideCall, Rows, Wanted};
@@ -277,6 +278,15 @@ impl Answers {
             .collect()
     }
 
+    /// What each signal says of its row's session, an f64 a row; empty of one that ranks none, and unless all was asked.
+    #[getter]
+    fn ranks<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let ranks = self.inner.ranks.iter();
+        ranks
+            .map(|ranks| bytes(py, ranks, f64::to_ne_bytes))
+            .collect()
+    }
+
     /// Whether a row asked a baseline still without support, a byte a row; empty unless all was asked.
     #[getter]
     fn learning<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
@@ -309,6 +319,7 @@ fn kernels() -> Vec<(&'static str, &'static str, usize)> {
             ("surprise", "id", State::Successors.cells()),
             ("always", "logic", State::Always.cells()),
             ("half_space_trees", "number", half_space_trees::CELLS),
+            ("conduct", "number", person::CELLS),
             ("pending", "number", PENDING_CELLS),
         ])
         .collect()

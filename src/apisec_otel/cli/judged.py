@@ -39,6 +39,8 @@ class Judged:
     """Detectors on trial: their scores are told and count for nothing."""
     held_findings: Sequence[Finding] | None = None
     """Where requests are judged in order: findings on the rows of `batch.steps`, those made earlier too."""
+    ranks: NDArray[np.floating[Any]] | None = None
+    """What each row says of its session, 0 to 1; 0 where nothing does."""
     drained: Judged | None = None
     """What was still held of the recording before."""
 
@@ -111,6 +113,8 @@ class Rows:
     best: NDArray[np.float64]
     """The largest score of each, detectors on trial left out."""
     learning: NDArray[np.bool_]
+    ranks: NDArray[np.float64]
+    """What each says of its session, 0 to 1."""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -140,7 +144,8 @@ def rows_of(judged: Judged, records: Records, names: EndpointNames) -> Rows:
     best = np.max(np.stack(counting), axis=0) if counting else np.zeros(len(index))
     keys, inverse = np.unique(kept["endpoint"], return_inverse=True)
     of_key = [names.name(key) for key in keys.tolist()]
-    return Rows(judged.rows, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index])
+    ranks = np.zeros(len(index)) if judged.ranks is None else np.asarray(judged.ranks, np.float64)[index]
+    return Rows(judged.rows, kept, index, [of_key[at] for at in inverse.tolist()], scores, best, judged.learning[index], ranks)
 
 
 @dataclass(slots=True)

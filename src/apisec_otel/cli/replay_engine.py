@@ -42,6 +42,8 @@ class Answers(Protocol):
     """For each signal a float64 a row."""
     learning: bytes
     """A byte a row."""
+    ranks: Sequence[bytes]
+    """For each signal a float64 a row, of its session; nothing of one that ranks none."""
 
 
 class AskAll:
@@ -121,14 +123,16 @@ class ReplayEngine:
             processor.process(batch)
         scores, learning = _answers(self.plans[:1], len(batch))
         if batch.steps is None:
-            return Judged(batch, scores, learning, self.ended(), shadow=self.shadow)
+            return Judged(batch, scores, learning, self.ended(), shadow=self.shadow, ranks=_ranks(self.plans[:1], len(batch)))
         arrived = [finding for finding in batch.findings if not finding.step]
         index = new_requests(self.view(batch))
         self._waiting.add(index, scores, learning, arrived, self.ended(), batch.steps)
         scores, learning, findings, ended = self._waiting.take(batch.steps)
         later, still = _answers(self.plans[1:] if len(batch.steps) else [], len(batch.steps))
         found = sorted([*findings, *(finding for finding in batch.findings if finding.step)], key=lambda finding: finding.row)
-        return Judged(batch, dict(sorted((scores | later).items())), learning | still, ended, shadow=self.shadow, held_findings=found)
+        scores, learning = dict(sorted((scores | later).items())), learning | still
+        ranks = _ranks(self.plans[1:] if len(batch.steps) else [], len(batch.steps))
+        return Judged(batch, scores, learning, ended, shadow=self.shadow, held_findings=found, ranks=ranks)
 
     def begin(self) -> None:
         """What is processed next is the beginning of a file."""
@@ -177,6 +181,17 @@ def _answers(plans: Sequence[Asked], rows: int) -> tuple[dict[str, NDArray[np.fl
             best[detector] = np.maximum(best[detector], column) if detector in best else column
         return best, np.frombuffer(answers.learning, np.uint8) == 1
     return best, np.zeros(rows, np.bool_)
+
+
+def _ranks(plans: Sequence[Asked], rows: int) -> NDArray[np.float64]:
+    """What each row says of its session's rank, the largest of all detectors; 0 where none does."""
+    best = np.zeros(rows)
+    for asked in plans:
+        answers: Answers = asked.executor.last
+        for ranks in answers.ranks:
+            if ranks:
+                best = np.fmax(best, np.frombuffer(ranks, np.float64))
+    return best
 
 
 def engine_of(config: Config) -> ReplayEngine:

@@ -22,13 +22,15 @@ class SessionTotals:
     requests: int = 0
     best: float = 0.0
     """The largest score of a request."""
+    rank: float = 0.0
+    """Where its conduct puts it as of its last request, 0 to 1."""
     raised: dict[int, dict[Pair, float]] = field(default_factory=dict)
     """By entity: best score of each (detector, endpoint) that was raised in the session."""
 
     @property
     def score(self) -> float:
-        """The larger of what an entity accumulated here and of the best request."""
-        return max([self.best, *(accumulated(pairs.values()) for pairs in self.raised.values())])
+        """The largest of what an entity accumulated here, of the best request and of its rank by conduct."""
+        return max([self.best, self.rank, *(accumulated(pairs.values()) for pairs in self.raised.values())])
 
     @property
     def detectors(self) -> list[str]:
@@ -53,12 +55,14 @@ class SessionBook:
         starts = rows.records["start"][order]
         first, last = np.minimum.reduceat(starts, at), np.maximum.reduceat(starts, at)
         best = np.maximum.reduceat(rows.best[order], at)
-        grouped = zip(keys.tolist(), first.tolist(), last.tolist(), counts.tolist(), best.tolist(), strict=True)
-        for key, begun, latest, count, score in grouped:
+        rank = rows.ranks[order][at + counts - 1]
+        grouped = zip(keys.tolist(), first.tolist(), last.tolist(), counts.tolist(), best.tolist(), rank.tolist(), strict=True)
+        for key, begun, latest, count, score, ranked in grouped:
             totals = self._open.setdefault(key, SessionTotals(key, begun, latest))
             totals.first, totals.last = min(totals.first, begun), max(totals.last, latest)
             totals.requests += count
             totals.best = max(totals.best, score)
+            totals.rank = ranked or totals.rank
         for finding in findings:
             if finding.suppressed != "shadow":
                 self._raise(finding)

@@ -183,6 +183,7 @@ def _signal(one: Draft, at: Mapping[int, int]) -> dict[str, object]:
         "severity": {"level": one.level} if one.severity is None else {"node": at[one.severity]},
         "evidence": [[name, at[observed], None if expected is None else at[expected]] for name, observed, expected in one.evidence],
         "flags": one.chosen.flags,
+        "ranks": None if one.ranks is None else at[one.ranks],
     }
 
 

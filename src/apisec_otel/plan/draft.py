@@ -55,12 +55,13 @@ class Draft:
     severity: int | None
     evidence: tuple[tuple[str, int, int | None], ...]
     because: str
+    ranks: int | None = None
     in_order: bool = False
     """Whether it is said of Step rows."""
 
     def outputs(self) -> Iterator[int]:
         """Every position that the executor must know by name."""
-        yield from (position for position in (self.when, self.p, self.entity, self.severity) if position is not None)
+        yield from (position for position in (self.when, self.p, self.entity, self.severity, self.ranks) if position is not None)
         for _, observed, expected in self.evidence:
             yield from (observed,) if expected is None else (observed, expected)
 
@@ -102,6 +103,7 @@ def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal, in_order:
         severity=_never_missing(graph, severity, default) if isinstance(severity, Number) else None,
         evidence=tuple(_sides(graph, name, value) for name, value in signal.evidence.items()),
         because=signal.because,
+        ranks=signal.ranks.position if signal.ranks is not None else None,
         in_order=in_order,
     )
 

@@ -25,7 +25,7 @@ class Kernel:
     """One way to remember. `cells` and `spill` count 8-byte words a key; `spill` is the most that the settings allow."""
 
     name: str
-    family: Literal["tally", "baseline", "model"]
+    family: Literal["tally", "baseline", "model", "conduct"]
     operands: tuple[tuple[str, Kind], ...]
     cells: int
     spill: Callable[[Mapping[str, Setting]], int] = lambda settings: 0

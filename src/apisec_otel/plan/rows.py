@@ -65,6 +65,9 @@ class Request:
     session = Declared(Id, "The session of the request.", source="session.id, principal, client with user agent")
     actor = Declared(Id, "The principal, else the session.", source="principal, session")
     role = Declared(Id, "The principal's role.", source="user.roles, enduser.role", example="admin")
+    path_parent = Declared(Id, "The path less its last segment.", source="path", example="/orders")
+    path_stem = Declared(Id, "The path less its extension.", source="path", example="/orders/7")
+    query_shape = Declared(Id, "The path with its query's names and classes of values.", source="path, query", example="page=a")
     error_type = Declared(Id, "The kind of failure.", source="error.type", example="timeout")
     trace_id = Declared(Id, "The trace.", source="trace_id")
     span_id = Declared(Id, "The span.", source="span_id")
@@ -84,6 +87,9 @@ class Request:
     login_failed = Declared(Logic, "A login with a failing status.", source="endpoints::login_failed_status")
     authenticated = Declared(Logic, "The principal is known; never unknown.", source="principal")
     probe = Declared(Logic, "A health route.", source="endpoints::health_routes")
+    asset = Declared(Logic, "A file that pages load.", source="endpoints::asset_extensions")
+    automatic = Declared(Logic, "A path that clients ask for on their own.", source="endpoints::automatic_paths")
+    nested = Declared(Logic, "The path lies three levels deep or more.", source="path")
     always = Declared(Logic, "True in every row.", source="")
 
     def __init__(self, graph: Graph) -> None:

@@ -38,6 +38,8 @@ class Signal:
     p: Number | None = None
     severity: Severity | Number | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    ranks: Number | None = None
+    """How suspicious the session is as of this row, from 0 to 1, whether or not anything is raised. It ranks sessions, no more."""
 
 
 def check(signal: object, settings: Mapping[str, object]) -> Signal:
@@ -46,6 +48,7 @@ def check(signal: object, settings: Mapping[str, object]) -> Signal:
         raise PlanError(f"`signals` yields Signal objects; {described(signal)}.")
     _face("when", signal.when, Logic)
     _face("p", signal.p, Number)
+    _face("ranks", signal.ranks, Number)
     if signal.when is None and signal.p is None:
         raise PlanError("a Signal needs `when` or `p`; this one could never be raised.")
     if not isinstance(signal.entity, Id):

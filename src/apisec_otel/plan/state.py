@@ -5,6 +5,7 @@ from __future__ import annotations
 from apisec_otel.plan.kernel import Memory
 from apisec_otel.plan.kernels import always as _always
 from apisec_otel.plan.kernels import apply as _apply
+from apisec_otel.plan.kernels import conduct as _conduct
 from apisec_otel.plan.kernels import count as _count
 from apisec_otel.plan.kernels import distinct as _distinct
 from apisec_otel.plan.kernels import fold as _fold
@@ -42,3 +43,4 @@ class State(Memory):
     fold = _fold.fold
     model = _model.model
     apply = _apply.apply
+    conduct = _conduct.conduct

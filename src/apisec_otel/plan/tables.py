@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from apisec_otel.plan.draft import Draft
 from apisec_otel.plan.kernel import Kernel, entry_bytes
 from apisec_otel.plan.kernels import KERNELS, baseline
+from apisec_otel.plan.kernels.conduct import USUAL
 from apisec_otel.plan.node import Graph, Node, PlanError, Setting
 
 LEAST_KEYS = 16
@@ -65,6 +66,8 @@ def tables(graph: Graph, kernels: Iterable[int], drafts: Iterable[Draft], *, mem
         if kernel.family == "baseline":
             key = graph.key([node.args[kernel.at("by")], node.args[kernel.at("taught_by")]])
             pending[position] = _place(found, key, _PENDING, node)
+        elif kernel.family == "conduct":
+            pending[position] = _place(found, node.args[kernel.at("endpoint")], USUAL, node)
     listed = list(found.values())
     for table in listed:
         table.bytes = memory // len(listed)
@@ -73,11 +76,13 @@ def tables(graph: Graph, kernels: Iterable[int], drafts: Iterable[Draft], *, mem
 
 
 def identity(graph: Graph, position: int) -> str:
-    """What the state of a kernel node computes, the same in every plan that has it. Questions to one baseline have one."""
+    """What the state of a kernel node computes, the same in every plan that has it. Questions to one baseline have one, and so have parts of one conduct."""
     node = graph[position]
-    if KERNELS[node.op].family != "baseline":
+    family = KERNELS[node.op].family
+    if family not in ("baseline", "conduct"):
         return graph.identity(position).hex()
-    digest = hashlib.blake2b(f"baseline {node.version} {node.setting('window')}".encode(), digest_size=16)
+    window = f" {node.setting('window')}" if family == "baseline" else ""
+    digest = hashlib.blake2b(f"{family} {node.version}{window}".encode(), digest_size=16)
     for arg in node.args:
         digest.update(graph.identity(arg))
     return digest.hexdigest()
@@ -88,6 +93,8 @@ def _place(found: dict[int, Table], key: int, kernel: Kernel, node: Node) -> int
     role: tuple[object, ...] = (node,)
     if kernel.family == "baseline":
         role = ("pending" if kernel is _PENDING else "baseline", node.args, node.setting("window"))
+    elif kernel.family == "conduct":
+        role = (kernel.name, node.args)
     found.setdefault(key, Table(key)).kernels[role] = (kernel, dict(node.settings))
     return list(found).index(key)
 

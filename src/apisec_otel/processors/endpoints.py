@@ -30,7 +30,9 @@ class Endpoints:
     """Names the endpoint of each request: service, method and one spelling of its route for all stacks."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"request"})
-    provides: ClassVar[frozenset[str]] = frozenset({"route", "endpoint", "object_id", "object_number", "login", "login_failed", "probe"})
+    provides: ClassVar[frozenset[str]] = frozenset({"route", "endpoint", "object_id", "object_number", "login", "login_failed", "probe"}) | frozenset(
+        {"path_parent", "path_stem", "query_shape", "asset", "automatic", "nested"}
+    )
 
     changes: ClassVar[dict[str, frozenset[str]]] = {
         "login_routes": frozenset({"login", "login_failed"}),
@@ -38,6 +40,8 @@ class Endpoints:
         "health_routes": frozenset({"probe"}),
         "routes": frozenset({"route", "endpoint", "object_id"}),
         "literals": frozenset({"route", "endpoint", "object_id"}),
+        "asset_extensions": frozenset({"asset"}),
+        "automatic_paths": frozenset({"automatic"}),
     }
 
     login_routes: tuple[str, ...] = (
@@ -52,6 +56,14 @@ class Endpoints:
         "/actuator/health", "/actuator/health/liveness", "/actuator/health/readiness", "/grpc.health.v1.Health/Check",
     )  # fmt: skip
     """Routes of health checks, which pass unjudged."""
+    asset_extensions: tuple[str, ...] = (
+        "css", "js", "mjs", "map", "png", "jpg", "jpeg", "gif", "svg", "ico", "webp", "avif", "woff", "woff2", "ttf",
+    )  # fmt: skip
+    """Extensions of files that pages load by themselves."""
+    automatic_paths: tuple[str, ...] = (
+        "favicon", "apple-touch-icon", "robots.txt", ".well-known", "browserconfig.xml", "sitemap", "ads.txt", "app-ads.txt",
+    )  # fmt: skip
+    """How path segments begin that browsers, phones and crawlers ask for on their own; that they are missing says nothing of anybody."""
     max_endpoints: int = 20_000
     """Most endpoints told apart; what comes later is `(unmatched)`."""
     routes: tuple[FixedRoute, ...] = ()
@@ -86,6 +98,8 @@ class Endpoints:
             "template_bytes": self.template_memory,
             "literals": [*semconv.LITERAL_SEGMENTS, *self.literals],
             "routes": [for_native(route) for route in self.routes],
+            "assets": [extension.lower().lstrip(".") for extension in self.asset_extensions],
+            "automatic": list(self.automatic_paths),
         }
 
     def build(self, host: Host) -> Processor:
@@ -105,7 +119,7 @@ class Naming:
         host.telemetry.observe("apisec_templates_evicted", lambda: float(step.counts()["evicted"]), kind="counter")
 
     def process(self, batch: SpanBatch) -> None:
-        """Fills route, endpoint, object_id, object_number, login, login_failed and probe."""
+        """Fills route, endpoint, object_id, object_number, login, login_failed, probe, and where the path lies."""
         self._step.process(batch.native)
 
     @property

@@ -5,6 +5,7 @@
 
 pub mod always;
 pub mod baseline;
+pub mod conduct;
 pub mod fit;
 pub mod half_space_trees;
 pub mod learned;

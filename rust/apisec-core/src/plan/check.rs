@@ -3,12 +3,14 @@
 use serde_json::Value;
 
 use super::columns::Arenas;
+use super::conduct::{Part, Reads, USUAL_CELLS, Watch};
 use super::node::{
     Ask, Baseline, IdAt, Input, LogicAt, Node, NumberAt, OutsideNode, Place, Tally, Trees,
 };
 use super::outside::Remembered;
 use super::pointwise::{Binary, Compare, Join, Unary};
 use super::spec::{Error, NodeSpec, PlanSpec, VERSION};
+use crate::kernels::conduct;
 use crate::kernels::half_space_trees::{self, Forest};
 use crate::kernels::learned::{self, Question};
 use crate::kernels::{Kernel, Kind, Settings, TALLIES, window};
@@ -26,6 +28,7 @@ pub struct Checked {
     pub inputs: Vec<Input>,
     pub nodes: Vec<Node>,
     pub baselines: Vec<Baseline>,
+    pub watches: Vec<Watch>,
     pub shapes: Vec<Shape>,
 }
 
@@ -227,6 +230,8 @@ impl Checked {
             question.and_then(|question| self.ask(spec, node, &operands, question))
         } else if node.op == "half_space_trees" {
             self.trees(spec, node, &operands)
+        } else if node.op == "conduct" {
+            self.conduct(spec, node, &operands)
         } else if matches!(node.op.as_str(), "fold" | "model" | "apply") {
             self.outside(node, &operands)
         } else {
@@ -532,6 +537,74 @@ impl Checked {
                 cell,
                 out,
             }))
+        })))
+    }
+
+    /// One answer; the first node of a watch makes it.
+    fn conduct(
+        &mut self,
+        spec: &PlanSpec,
+        node: &NodeSpec,
+        operands: &Operands<'_>,
+    ) -> Checks<Place> {
+        operands.wanted(&[
+            "path",
+            "parent",
+            "stem",
+            "shape",
+            "endpoint",
+            "among",
+            "refused",
+            "asset",
+            "automatic",
+            "nested",
+            "by",
+            "taught_by",
+            "where",
+        ])?;
+        let id = |at: usize| operands.id(at, "path, parent, stem, shape, endpoint, among");
+        let logic = |at: usize| operands.logic(at, "refused, asset, automatic, nested");
+        let reads = Reads {
+            ids: [id(0)?, id(1)?, id(2)?, id(3)?, id(4)?, id(5)?],
+            logics: [logic(6)?, logic(7)?, logic(8)?, logic(9)?],
+            remembered_by: operands.id(10, "by")?,
+            taught_by: operands.id(11, "taught_by")?,
+            counted: operands.logic(12, "where")?,
+        };
+        let name = node.settings.get("part").and_then(Value::as_str);
+        let part = name
+            .and_then(conduct::part)
+            .ok_or("setting `part` must name an answer")?;
+        let asked = self.asked(node, operands)?;
+        let known = self.watches.iter().position(|watch| watch.reads == reads);
+        let watch = match known {
+            Some(known) => known,
+            None => {
+                let identity = node.identity.clone();
+                let usual = if identity.is_empty() {
+                    String::new()
+                } else {
+                    format!("usual {identity}")
+                };
+                let kept = (identity, conduct::person::CELLS, false);
+                let sessions = self.place_in(spec, node.table, Some(node.args[10]), kept)?;
+                let learned = (usual, USUAL_CELLS, true);
+                let usual = self.place_in(spec, node.pending, Some(node.args[4]), learned)?;
+                if sessions.0 == usual.0 {
+                    return Err("`by` and `endpoint` must differ".into());
+                }
+                self.watches.push(Watch::new(reads, sessions, usual));
+                self.nodes.push(Node::Watch(self.watches.len() - 1));
+                self.watches.len() - 1
+            }
+        };
+        Ok(Place::Number(self.number(|out| {
+            Node::Part(Part {
+                watch,
+                part,
+                asked,
+                out,
+            })
         })))
     }
 

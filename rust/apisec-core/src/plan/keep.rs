@@ -75,10 +75,19 @@ impl Keeps for Plan {
         for (number, waiting) in loading.waiting {
             self.open(number, waiting, &loading.newest);
         }
+        for watch in &mut self.watches {
+            watch.restored(&self.keyed.tables[watch.sessions.0].table);
+        }
         let sections = self.keyed.tables.iter().flat_map(|shared| &shared.sections);
         let mut cold: Vec<_> = sections
             .filter(|section| !loading.known.contains(&section.identity))
-            .map(|section| section.identity.trim_start_matches("pending ").to_owned())
+            .map(|section| {
+                section
+                    .identity
+                    .trim_start_matches("pending ")
+                    .trim_start_matches("usual ")
+                    .to_owned()
+            })
             .collect();
         cold.sort_unstable();
         cold.dedup();

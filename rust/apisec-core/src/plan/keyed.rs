@@ -1,6 +1,7 @@
 //! Nodes that remember: they look their keys up once a piece and table, count, and answer where asked.
 
 use super::columns::Arenas;
+use super::conduct::{Part, Watch};
 use super::flags::Flags;
 use super::node::{Ask, Asked, Baseline, IdAt, OutsideNode, Place, Tally, Trees};
 use super::outside::{Call as OutsideCall, Outer, operands};
@@ -64,6 +65,11 @@ impl Shared {
         }
     }
 
+    /// The slot found for a row of the piece.
+    pub fn slot(&self, at: usize) -> u32 {
+        self.slots[at]
+    }
+
     fn find(&mut self, piece: u64, arenas: &Arenas, length: usize) {
         if self.found != piece {
             self.table
@@ -120,6 +126,34 @@ impl Keyed {
     /// Starts a piece: the slots found for the last one are void.
     pub fn start(&mut self) {
         self.pieces += 1;
+    }
+
+    /// Looks the piece's keys of a table up.
+    pub fn find(&mut self, table: usize, arenas: &Arenas, length: usize) {
+        self.tables[table].find(self.pieces, arenas, length);
+    }
+
+    /// A table and the slot found for a row of the piece.
+    pub fn entry(&mut self, table: usize, at: usize) -> (&mut Table, &mut u32) {
+        let shared = &mut self.tables[table];
+        (&mut shared.table, &mut shared.slots[at])
+    }
+
+    /// Copies one of a watch's answers to where it is asked.
+    pub fn part(
+        &mut self,
+        part: &Part,
+        watch: &Watch,
+        arenas: &mut Arenas,
+        length: usize,
+        all: bool,
+    ) {
+        mark_asked(&part.asked, all, arenas, &mut self.asked[..length]);
+        watch.answer(
+            part.part,
+            &self.asked[..length],
+            &mut arenas.numbers[part.out.0],
+        );
     }
 
     pub fn tally(&mut self, node: &Tally, piece: &Piece<'_>, arenas: &mut Arenas, all: bool) {

@@ -5,6 +5,7 @@
 
 mod check;
 mod columns;
+mod conduct;
 mod flags;
 mod keep;
 mod keyed;

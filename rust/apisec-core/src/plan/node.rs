@@ -1,5 +1,6 @@
 //! Nodes after checking: operands are places in three arenas, so that no arm can be of the wrong type.
 
+use super::conduct::Part;
 use super::outside::Remembered;
 use super::pointwise::{Binary, Compare, Join, Unary};
 use crate::kernels::half_space_trees::Forest;
@@ -55,6 +56,10 @@ pub enum Node {
     Ask(Ask),
     Trees(Box<Trees>),
     Outside(Box<OutsideNode>),
+    /// Counts a piece in a watch.
+    Watch(usize),
+    /// One of a watch's answers.
+    Part(Part),
 }
 
 /// Rows that want an answer: any of these is true; none given means all.

@@ -112,7 +112,9 @@ pub fn run(node: &Node, arenas: &mut Arenas, length: usize) {
         | Node::Tally(_)
         | Node::Ask(_)
         | Node::Trees(_)
-        | Node::Outside(_) => {}
+        | Node::Outside(_)
+        | Node::Watch(_)
+        | Node::Part(_) => {}
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::check::check;
 use super::columns::{Arenas, Data, Rows, fill};
+use super::conduct::Watch;
 use super::flags::Flags;
 use super::keep::Loading;
 use super::keyed::{Asking, Keyed, Shared};
@@ -32,6 +33,7 @@ pub struct Plan {
     pub(super) inputs: Vec<Input>,
     pub(super) nodes: Vec<Node>,
     pub(super) baselines: Vec<Baseline>,
+    pub(super) watches: Vec<Watch>,
     pub(super) keyed: Keyed,
     pub(super) flags: Flags,
     places: Vec<Place>,
@@ -83,6 +85,7 @@ impl Plan {
             inputs: checked.inputs,
             nodes: checked.nodes,
             baselines: checked.baselines,
+            watches: checked.watches,
             flags: Flags::default(),
             places: checked.places,
             arenas: checked.arenas,
@@ -155,6 +158,7 @@ impl Plan {
         };
         Ok(Answers {
             values,
+            ranks: scores.clone(),
             scores,
             ..Answers::default()
         })
@@ -240,6 +244,16 @@ impl Plan {
                     &self.flags,
                     &mut self.outside,
                 ),
+                Node::Watch(at) => {
+                    self.watches[*at].run(&piece, &mut self.keyed, &self.arenas, &self.flags);
+                }
+                Node::Part(part) => self.keyed.part(
+                    part,
+                    &self.watches[part.watch],
+                    &mut self.arenas,
+                    length,
+                    wanted.all,
+                ),
                 _ => pointwise::run(node, &mut self.arenas, length),
             }
         }
@@ -262,6 +276,9 @@ impl Plan {
             });
             if let Some(scores) = answers.scores.get_mut(at) {
                 signal.score(&self.arenas, length, scores);
+            }
+            if let Some(ranks) = answers.ranks.get_mut(at) {
+                signal.rank(&self.arenas, length, ranks);
             }
         }
         if wanted.all {

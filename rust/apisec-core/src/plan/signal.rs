@@ -30,6 +30,8 @@ pub struct Answers {
     pub raised: Vec<Raised>,
     /// A score from 0 to 1 a row, for each signal; empty unless all is asked.
     pub scores: Vec<Vec<f64>>,
+    /// What a row says of its session's rank, for each signal that ranks; empty unless all is asked.
+    pub ranks: Vec<Vec<f64>>,
     /// Rows that asked a baseline still without support; empty unless all is asked.
     pub learning: Vec<bool>,
     /// The columns of the nodes that were wanted.
@@ -47,6 +49,9 @@ impl Answers {
         self.scores
             .iter_mut()
             .for_each(|scores| *scores = spread(scores, numbers, all));
+        for ranks in self.ranks.iter_mut().filter(|ranks| !ranks.is_empty()) {
+            *ranks = spread(ranks, numbers, all);
+        }
         if !self.learning.is_empty() {
             self.learning = spread(&self.learning, numbers, all);
         }
@@ -75,6 +80,7 @@ pub struct Signal {
     severity: Option<NumberAt>,
     evidence: Vec<(Place, Option<Place>)>,
     flags: bool,
+    ranks: Option<NumberAt>,
 }
 
 impl Signal {
@@ -125,6 +131,7 @@ impl Signal {
                 .transpose()?,
             evidence: shown.collect::<Result<_, Error>>()?,
             flags: spec.flags,
+            ranks: spec.ranks.map(|node| number(node, "ranks")).transpose()?,
         })
     }
 
@@ -202,6 +209,13 @@ impl Signal {
                 out[start + row] = score(self.q);
             }
         });
+    }
+
+    /// What the rows of a piece say of their sessions' ranks.
+    pub fn rank(&self, arenas: &Arenas, length: usize, out: &mut Vec<f64>) {
+        if let Some(ranks) = self.ranks {
+            out.extend_from_slice(&arenas.numbers[ranks.0][..length]);
+        }
     }
 
     /// The entity of a row.

@@ -70,6 +70,7 @@ pub struct SignalSpec {
     pub evidence: Vec<(String, usize, Option<usize>)>,
     #[serde(default)]
     pub flags: bool,
+    pub ranks: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@ use super::flags::Flags;
 use super::keyed::Keyed;
 use super::node::{Baseline, Node};
 use super::run::{Plan, SECOND};
+use crate::kernels::conduct::person::CELLS;
 use crate::kernels::learned::{Lesson, PENDING_CELLS};
 use crate::table::NONE;
 
@@ -39,6 +40,9 @@ impl Plan {
         for (end, number) in due {
             self.close(number, end);
         }
+        for watch in &mut self.watches {
+            watch.tick(now, &mut self.keyed, &self.flags, self.row);
+        }
     }
 
     /// When the second of the last row ends.
@@ -56,12 +60,16 @@ impl Plan {
     pub fn restart(&mut self) {
         self.flags.take(self.next_second());
         (0..self.baselines.len()).for_each(|number| self.close(number, self.time));
+        for watch in &mut self.watches {
+            watch.end(&mut self.keyed, &self.flags, self.row);
+        }
         self.settle();
         for (number, shared) in self.keyed.tables.iter_mut().enumerate() {
             if self
                 .baselines
                 .iter()
                 .all(|baseline| baseline.table != number)
+                && self.watches.iter().all(|watch| watch.usual.0 != number)
                 && !self
                     .nodes
                     .iter()
@@ -78,6 +86,10 @@ impl Plan {
                     tally.kernel.spills(),
                 );
             }
+        }
+        for watch in &self.watches {
+            let (table, cell) = watch.sessions;
+            self.keyed.tables[table].table.zero(cell, CELLS, false);
         }
         self.flags = Flags::default();
         self.forget_time();

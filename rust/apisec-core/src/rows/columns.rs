@@ -69,6 +69,9 @@ fn reading(name: &str) -> Option<Reading> {
             "actor" |r| if r.principal != 0 { r.principal } else { r.session },
             "role" |r| r.role,
             "error_type" |r| r.error_type,
+            "path_parent" |r| r.path_parent,
+            "path_stem" |r| r.path_stem,
+            "query_shape" |r| r.query_shape,
             "trace_id" |r| pair(&r.trace_id),
             "span_id" |r| id(&r.span_id),
         }
@@ -89,6 +92,9 @@ fn reading(name: &str) -> Option<Reading> {
             "login_failed" |r| r.login_failed,
             "authenticated" |r| r.authenticated,
             "probe" |r| r.probe,
+            "asset" |r| r.asset,
+            "automatic" |r| r.automatic,
+            "nested" |r| r.nested,
             "always" |_| 1,
         }
     }

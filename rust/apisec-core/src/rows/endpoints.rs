@@ -3,6 +3,7 @@
 mod keep;
 
 use super::learned::{Asked, Learned, Limits, Merged, TICK};
+use super::pages::Words;
 use super::query;
 use super::template::{self, Template};
 use crate::codec::{Member, Record, SpanBatch};
@@ -35,6 +36,10 @@ pub struct Settings {
     pub literals: Vec<String>,
     /// Templates that win over all others.
     pub routes: Vec<Fixed>,
+    /// Extensions, in lower case, of files that pages load.
+    pub assets: Vec<String>,
+    /// How segments begin that clients ask for on their own.
+    pub automatic: Vec<String>,
 }
 
 /// A template that configuration gives.
@@ -106,6 +111,7 @@ pub struct Endpoints {
     unmatched: u64,
     spelled: IdMap<u64, Option<Arc<Route>>>,
     spelling: Spelling,
+    words: Words,
     fixed: Vec<(String, Arc<Route>)>,
     learned: Learned,
     tick: i64,
@@ -140,6 +146,10 @@ impl Endpoints {
             .iter()
             .map(|word| word.as_str().into())
             .collect();
+        let words = Words {
+            assets: settings.assets.clone(),
+            automatic: settings.automatic.clone(),
+        };
         let limits = Limits {
             templates: settings.max_templates,
             bytes: settings.template_bytes,
@@ -157,6 +167,7 @@ impl Endpoints {
             spelled: IdMap::default(),
             learned,
             spelling,
+            words,
             fixed,
             tick: 0,
             names: IdMap::default(),
@@ -167,7 +178,7 @@ impl Endpoints {
         }
     }
 
-    /// Fills route, endpoint, object_id, object_number, login, login_failed and probe of each request.
+    /// Fills route, endpoint, object_id, object_number, login, login_failed, probe and what [`Words`] tells of each request.
     pub fn process(&mut self, batch: &mut SpanBatch) {
         for member in batch.members_mut() {
             let mut rows = std::mem::take(&mut member.rows);
@@ -205,6 +216,7 @@ impl Endpoints {
         self.object(r, member, path, found.as_deref());
         r.route = found.as_deref().map_or(0, |route| route.key);
         r.endpoint = self.endpoint(r, member, method, found.as_deref());
+        self.words.fill(r, member, &self.hasher);
     }
 
     fn method(&self, text: &[u8]) -> Method {

@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod endpoints;
 pub mod learned;
 pub mod memo;
+pub mod pages;
 pub mod query;
 pub mod requests;
 pub mod retries;

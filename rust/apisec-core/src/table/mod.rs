@@ -204,6 +204,17 @@ impl Table {
         }
     }
 
+    /// The settled entries, in the order of their queues.
+    pub fn slots(&self) -> impl Iterator<Item = u32> {
+        self.probation.iter().chain(&self.main).copied()
+    }
+
+    /// The key of an entry.
+    #[must_use]
+    pub fn key(&self, slot: u32) -> u64 {
+        self.slab.key(slot)
+    }
+
     /// Removes every entry.
     pub fn clear(&mut self) {
         let fresh = std::mem::take(&mut self.fresh);

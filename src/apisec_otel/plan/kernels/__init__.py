@@ -5,6 +5,7 @@ from __future__ import annotations
 from apisec_otel.plan.kernel import Kernel
 from apisec_otel.plan.kernels.always import ALWAYS
 from apisec_otel.plan.kernels.apply import APPLY
+from apisec_otel.plan.kernels.conduct import CONDUCT
 from apisec_otel.plan.kernels.count import COUNT
 from apisec_otel.plan.kernels.distinct import DISTINCT
 from apisec_otel.plan.kernels.fold import FOLD
@@ -25,7 +26,7 @@ _ALL = (
     *(COUNT, TOTAL, DISTINCT, TRW, QUANTILE, TAIL),
     *(NOVELTY, ALWAYS, OWNER),
     *(STREAK, LAST, LAST_ID, SINCE, SURPRISE),
-    HALF_SPACE_TREES,
+    *(HALF_SPACE_TREES, CONDUCT),
 )
 
 KERNELS: dict[str, Kernel] = {kernel.name: kernel for kernel in _ALL}
