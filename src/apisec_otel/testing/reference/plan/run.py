@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apisec_otel.testing.reference.plan.conduct import CONDUCT, SESSION_WORDS, USUAL_WORDS, Watch, missing
 from apisec_otel.testing.reference.plan.learned import PENDING_WORDS, QUESTIONS, LearnedCells, Pending
 from apisec_otel.testing.reference.plan.outside import KEYED, OUTSIDE, TREES, Trees, words_of
 from apisec_otel.testing.reference.plan.pointwise import NAN, POINTWISE, Value
@@ -45,6 +46,9 @@ class Reference:
         self.tables = [Table(table["bytes"], table["expiry"]) for table in plan["tables"]]
         self._keys: list[int] = [table["key"] for table in plan["tables"]]
         self._histograms = self._shared_histograms()
+        self._watching = self._shared_watches()
+        self._watches = {owner: Watch(owner, self._is_flagged) for owner in self._watching.values()}
+        self._watched: dict[int, dict[str, float]] = {}
         self._count_words()
         self._second: int | None = None
         self._in_segment = 0
@@ -76,10 +80,21 @@ class Reference:
             if node["op"] in QUESTIONS
         }
 
+    def _shared_watches(self) -> dict[int, int]:
+        """For each part of a conduct the first that has the same operands."""
+        first: dict[tuple[int, ...], int] = {}
+        return {at: first.setdefault(tuple(node["args"]), at) for at, node in enumerate(self.nodes) if node["op"] == CONDUCT}
+
+    def _is_flagged(self, entity: int, time: int) -> bool:
+        return time < self._flagged.get(entity, 0)
+
     def _count_words(self) -> None:
         for index, node in enumerate(self.nodes):
             if node["op"] in TALLIES:
                 self.tables[node["table"]].words += TALLIES[node["op"]][1]
+            elif self._watching.get(index) == index:
+                self.tables[node["table"]].words += SESSION_WORDS
+                self.tables[node["pending"]].words += USUAL_WORDS
             elif node["op"] == TREES:
                 self.tables[node["table"]].words += words_of()
             elif self._histograms.get(index) == index:
@@ -93,6 +108,8 @@ class Reference:
         if ticks and self._second is not None:
             self._take_flags((self._second + 1) * SECOND)
             self._teach(second * SECOND)
+            for owner, watch in self._watches.items():
+                watch.tick(second * SECOND, self.tables[self.nodes[owner]["table"]], self.tables[self.nodes[owner]["pending"]])
             self._forget_flags(second * SECOND)
         if ticks or self._in_segment == _SEGMENT:
             for table in self.tables:
@@ -149,6 +166,8 @@ class Reference:
                 elif node["op"] == TREES:
                     answer, lacking = self._trees(index, node, args, row, asked=asked)
                     learning = learning or (asked and lacking)
+                elif node["op"] == CONDUCT:
+                    answer = self._conduct(index, node, args, row)
                 elif node["op"] in KEYED:
                     answer = self._outside(node, args, row)
                 else:
@@ -191,6 +210,12 @@ class Reference:
             cells = table.visit(int(by), row["time"]).cells
             cells.setdefault(index, kept or Trees(node["settings"], len(features))).learn(features)
         return answer, math.isnan(answer)
+
+    def _conduct(self, index: int, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any]) -> float:
+        owner = self._watching[index]
+        if owner == index:
+            self._watched[owner] = self._watches[owner].row(args, row, self.tables[node["table"]], self.tables[node["pending"]])
+        return missing(self._watched[owner], node["settings"]["part"])
 
     def _outside(self, node: Mapping[str, Any], args: list[Value], row: Mapping[str, Any]) -> float:
         kind, function = node["op"], self._functions[node["settings"]["function"]]
