@@ -23,7 +23,7 @@ LINES = [(block, line) for block in blocks("sh") for line in commands(block)]
 APISEC = [(block, line) for block, line in LINES if re.match(r"([A-Z_]+=\S+ )*apisec-otel ", line)]
 OTHERS = {"make", "pip", "curl", "openssl", "otelcol", ".", "apisec-otel"}
 """Programs of other people that pages may name."""
-RUN = ("validate", "components", "print-config", "replay")
+RUN = ("validate", "components", "print-config", "replay", "explain")
 TRACES = ROOT / "tests" / "data" / "vampi_newhttp_headers.otlp.jsonl.gz"
 
 
