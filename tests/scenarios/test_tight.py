@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from apisec_otel.builtin import load
 from shipped import DETECTORS, RUN, scenarios
 
 from apisec_otel.testing.tight import changes, seen
 
-CHANGES = [(detector, change) for detector in DETECTORS for change in changes(detector)]
+CHANGES = [(detector, change) for detector in DETECTORS for change in changes(load("detectors", detector))]
 
 
 @pytest.mark.parametrize(("detector", "change"), CHANGES, ids=lambda part: part.replace(" ", "_"))
