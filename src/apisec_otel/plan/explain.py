@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -85,10 +86,12 @@ class Explainer:
     detector: str
     asked: list[int] = field(init=False)
     _positions: list[int] = field(init=False)
+    _words: _Words = field(init=False)
 
     def __post_init__(self) -> None:
         graph, at = self.plan.source.graph, {position: index for index, position in enumerate(self.plan.source.order)}
         needed = {below for _, one in self._signals() for output in one.outputs() for below in graph.below(output)}
+        object.__setattr__(self, "_words", _Words(graph))
         object.__setattr__(self, "_positions", sorted(needed))
         object.__setattr__(self, "asked", [at[position] for position in sorted(needed)])
 
@@ -110,7 +113,7 @@ class Explainer:
 
     def row(self, columns: Columns, row: int, endpoint: str) -> list[Told]:
         """What each Signal of the detector says of a row. `endpoint` is its name for people."""
-        look = _Row(self.plan.source.graph, {position: _value(self._kind(position), column[row]) for position, column in columns.items()})
+        look = _Row(self._words, {position: _value(self._kind(position), column[row]) for position, column in columns.items()})
         return [_told(look, said, one, endpoint) for said, one in self._signals()]
 
     def _kind(self, position: int) -> str:
@@ -160,13 +163,24 @@ def _parts(one: Draft) -> Iterator[tuple[str, int]]:
             yield f"{name}.expected", expected
 
 
+class _Words:
+    """What is said of a graph's nodes in any row, each once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.title: Callable[[int], str] = cache(partial(title, graph))
+        self.made_of: Callable[[int], list[int]] = cache(partial(_made_of, graph))
+        self.wanting: Callable[[int, tuple[str, ...]], list[str]] = cache(partial(unknown_for_want_of, graph))
+
+
 class _Row:
     """The nodes of a graph in one row."""
 
-    def __init__(self, graph: Graph, values: Mapping[int, Value]) -> None:
-        self.graph, self.values = graph, values
+    def __init__(self, words: _Words, values: Mapping[int, Value]) -> None:
+        self._words, self.graph, self.values = words, words.graph, values
+        graph = words.graph
         columns = [position for position in values if graph[position].op == "column"]
-        self._missing = [str(graph[position].setting("name")) for position in columns if values[position] is None]
+        self._missing = tuple(str(graph[position].setting("name")) for position in columns if values[position] is None)
         self._made: dict[int, Explained] = {}
 
     def number(self, position: int | None) -> float | None:
@@ -177,18 +191,18 @@ class _Row:
         if position not in self._made:
             node, value = self.graph[position], self.values[position]
             self._made[position] = Explained(
-                text=title(self.graph, position),
+                text=self._words.title(position),
                 kind=node.kind,
                 name=str(node.setting("name")) if node.op == "column" else "",
                 value=value,
                 unknown=self._why(position) if value is None else "",
-                of=tuple(self.explained(part) for part in _made_of(self.graph, position)),
+                of=tuple(self.explained(part) for part in self._words.made_of(position)),
             )
         return self._made[position]
 
     def _why(self, position: int) -> str:
         """The columns that are missing where that is the reason, else that of the first operand, else the kernel's own."""
-        lacking = unknown_for_want_of(self.graph, position, self._missing)
+        lacking = self._words.wanting(position, self._missing)
         if lacking:
             return f"no {listed([name.removeprefix('custom.') for name in lacking])} on this row"
         node = self.graph[position]

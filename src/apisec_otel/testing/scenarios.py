@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -166,12 +166,11 @@ def run_reference(scenario: Scenario, plan: Plan) -> Outcome:
     return rows.outcome(answers.raised)
 
 
-def run_native(scenario: Scenario, plan: Plan, *, cut: int | None = None, without: str | None = None) -> Outcome:
-    """What the native plan raises, the stream cut every `cut` rows, one column missing in all of them."""
+def run_native(scenario: Scenario, plan: Plan, *, cut: int | None = None, without: Collection[str] = ()) -> Outcome:
+    """What the native plan raises, the stream cut every `cut` rows, some columns missing in all of them."""
     rows = understood(scenario, plan)
-    columns = (
-        rows.columns if without is None else rows.columns | {without: np.full_like(rows.columns[without], _MISSING[rows.kinds[without]])}
-    )
+    missing = {name: np.full_like(rows.columns[name], _MISSING[rows.kinds[name]]) for name in without if name in rows.columns}
+    columns = rows.columns | missing
     executor: Any = native(plan.spec, Outside(plan.functions))
     out: Outcome = []
     length = cut or max(1, len(rows.times))

@@ -6,56 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from apisec_otel.cli.replay_engine import engine_of
-from apisec_otel.component import Keeps, Remembers
 from apisec_otel.findings.finding import Finding
-from apisec_otel.snapshots.frames import Frame
 from apisec_otel.snapshots.parts import copied, given
-from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.testing.built import Built
 from apisec_otel.testing.scenarios import Outcome, Scenario, config_of, rows_of, rows_to_spans
 
 
-class Whole:
-    """Replay's pipeline with a scenario's detector alone, in the life of one process."""
+class Whole(Built):
+    """The whole pipeline with a scenario's detector alone, in the life of one process."""
 
     def __init__(self, scenario: Scenario) -> None:
+        super().__init__(config_of(scenario))
         self._teach = rows_of(scenario)[1]
-        self.engine = engine_of(config_of(scenario))
-
-    def take(self, *requests: bytes) -> SpanBatch:
-        """Requests that came together, judged, with their findings."""
-        return self._run(SpanBatch(self.engine.decode(list(requests))))
-
-    def end(self) -> SpanBatch:
-        """Nothing comes any more: what was held is judged."""
-        batch = SpanBatch(self.engine.decode([]))
-        batch.over = True
-        return self._run(batch)
 
     def outcome(self, findings: Iterable[Finding]) -> Outcome:
         """Row and severity of each finding, repeats too; what is raised on rows that only teach counts as row 0 and below."""
         return [(int.from_bytes(finding.span_id, "big") - self._teach, finding.level.word) for finding in findings]
-
-    def saved(self) -> list[Frame]:
-        """All that its processors remember."""
-        return list(copied(self._parts()))
-
-    def give(self, frames: Iterable[Frame]) -> list[str]:
-        """Goes on from what another remembered; answers what begins without memory."""
-        return given(self._parts(), frames)
-
-    def _parts(self) -> dict[str, Keeps]:
-        """Against the stream, as the service saves them."""
-        built = reversed(list(enumerate(self.engine.processors)))
-        return {f"{at} {type(each).__name__}": each for at, each in built if isinstance(each, Keeps)}
-
-    def _run(self, batch: SpanBatch) -> SpanBatch:
-        for each in self.engine.processors:
-            each.process(batch)
-        for each in self.engine.processors:
-            if isinstance(each, Remembers):
-                each.remember(batch)
-        return batch
 
 
 def run_pipeline(scenario: Scenario, *, cut: int | None = None) -> Outcome:
@@ -74,7 +40,7 @@ def run_in_two(scenario: Scenario, arriving: Sequence[bytes], until: int) -> Out
     """As `run_requests`, by two processes: the second goes on from what the first remembered after so many requests."""
     first, second = Whole(scenario), Whole(scenario)
     found = [finding for request in arriving[:until] for finding in first.take(request).findings]
-    cold = second.give(first.saved())
+    cold = given(second.parts(), list(copied(first.parts())))
     if cold:
         raise AssertionError(f"{scenario.detector}: begins without memory after a restart: {', '.join(cold)}")
     found += [finding for request in arriving[until:] for finding in second.take(request).findings]
