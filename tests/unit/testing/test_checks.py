@@ -17,13 +17,14 @@ from apisec_otel.component import Host, Processor
 from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.testing.checks import for_detector, for_processor
 
-ROWS = "rows: [{every: 1s, repeat: %d, route: /orders, path: /orders, user: ann, client: 203.0.113.7}]"
+ROWS = "rows: [{every: %s, repeat: %d, route: /orders, path: /orders, user: ann, client: 203.0.113.7}]"
+RAISED = "expect: [{row: 6, severity: low}]"
 STORIES = {
-    "attack": f"{ROWS % 6}\nexpect: [{{row: 6, severity: low}}]",
-    "attack_slow": "rows: [{every: 9s, repeat: 6, route: /orders, path: /orders, user: ann, client: 203.0.113.7}]\nexpect: [{row: 6, severity: low}]",
-    "benign": ROWS % 2,
-    "near_miss": ROWS % 5,
-    "near_miss_later": "rows: [{every: 13s, repeat: 6, route: /orders, path: /orders, user: ann, client: 203.0.113.7}]",
+    "attack": f"{ROWS % ('1s', 6)}\n{RAISED}",
+    "attack_slow": f"{ROWS % ('9s', 6)}\n{RAISED}",
+    "benign": ROWS % ("1s", 2),
+    "near_miss": ROWS % ("1s", 5),
+    "near_miss_later": ROWS % ("13s", 6),
 }
 
 
