@@ -34,8 +34,9 @@ def command(
     """Tell why a detector raised requests, or why it did not.
 
     Replays FILEs as `replay` does and prints, for each request that DETECTOR raised, every expression of its declaration
-    with its value there; when it raised none, for those that came nearest. What is unknown says why. An entity is given
-    as findings print it (16 digits), or as itself (a user id, an address, a credential), which is hashed and never printed.
+    with its value there; when it raised none, for those that came nearest. What stands in several places is taken apart in
+    the first. What is unknown says why. An entity is given as findings print it (16 digits), or as itself (a user id, an
+    address, a credential), which is hashed and never printed.
 
     \b
     Examples:
@@ -116,9 +117,10 @@ def _nothing(explaining: Explaining, entity: str | None) -> str:
 
 
 def as_json(detector: str, row: ExplainedRow) -> dict[str, Any]:
-    """A row as JSON values; ids are 16 hexadecimal digits."""
+    """A row as JSON values; ids are 16 hexadecimal digits. A part that stands in several places is taken apart in the first."""
     from apisec_otel.cli.judged import rfc3339
 
+    seen: set[int] = set()
     return {
         "type": "explained",
         "detector": detector,
@@ -129,11 +131,11 @@ def as_json(detector: str, row: ExplainedRow) -> dict[str, Any]:
         "endpoint": row.endpoint,
         **{kind: f"{id:016x}" for kind, id in row.who.items()},
         "raised": row.raised,
-        "signals": [_signal(each) for each in row.signals],
+        "signals": [_signal(each, seen) for each in row.signals],
     }
 
 
-def _signal(told: Told) -> dict[str, Any]:
+def _signal(told: Told, seen: set[int]) -> dict[str, Any]:
     return {
         "index": told.index,
         "raised": told.raised,
@@ -141,13 +143,16 @@ def _signal(told: Told) -> dict[str, Any]:
         "p": told.p,
         "entity": {"type": told.entity_type, "id": f"{told.entity:016x}" if told.entity else None},
         "sentence": told.sentence,
-        "nodes": {name: _node(part) for name, part in told.parts.items()},
+        "nodes": {name: _node(part, seen) for name, part in told.parts.items()},
     }
 
 
-def _node(node: Explained) -> dict[str, Any]:
+def _node(node: Explained, seen: set[int]) -> dict[str, Any]:
     value = f"{node.value:016x}" if node.kind == "id" and node.value is not None else node.value
     told: dict[str, Any] = {"node": node.text, "value": value}
     if node.unknown:
         told["unknown"] = node.unknown
-    return told | ({"of": [_node(part) for part in node.of]} if node.of else {})
+    if node.of and id(node) not in seen:
+        seen.add(id(node))
+        told["of"] = [_node(part, seen) for part in node.of]
+    return told

@@ -54,7 +54,8 @@ def _of_row(row: ExplainedRow) -> Text:
 
 def _worth_telling(row: ExplainedRow) -> list[Told]:
     """Signals that are raised; without one all of them."""
-    return [told for told in row.signals if told.raised] or row.signals
+    signals = row.signals
+    return [told for told in signals if told.raised] or signals
 
 
 def _said(told: Told) -> Text:

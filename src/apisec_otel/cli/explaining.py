@@ -18,7 +18,7 @@ from apisec_otel.config import Config
 from apisec_otel.findings.finding import Hash
 from apisec_otel.findings.rows import Records
 from apisec_otel.plan.build import Plan
-from apisec_otel.plan.explain import Columns, Explainer, Told
+from apisec_otel.plan.explain import Explainer, Told, Value
 from apisec_otel.spans.batch import NativeBatch
 
 ENTITIES = ("principal", "session", "client", "credential")
@@ -37,12 +37,14 @@ class ExplainedRow:
     endpoint: str
     who: dict[str, int]
     """The row's entities that are known, by kind."""
-    signals: list[Told]
+    raised: bool
+    explainer: Explainer
+    values: tuple[Value, ...]
 
     @property
-    def raised(self) -> bool:
-        """Whether one of them is raised."""
-        return any(each.raised for each in self.signals)
+    def signals(self) -> list[Told]:
+        """What each Signal says; made anew each time, as it is large."""
+        return self.explainer.told(self.values, self.endpoint)
 
 
 class Explaining:
@@ -81,7 +83,9 @@ class Explaining:
         self.raised += int(raised[index[wanted]].sum())
         for row, number in zip(index[wanted].tolist(), numbers[wanted].tolist(), strict=True):
             if self._has_room(bool(raised[row]), float(near[row])):
-                self._keep(_explained(self.engine, explainer, columns, records, row, number), float(near[row]))
+                name = self.engine.endpoint_names.name(int(records["endpoint"][row]))
+                kept = _explained(records[row], number, name, bool(raised[row]), explainer, explainer.values(columns, row))
+                self._keep(kept, float(near[row]))
 
     def _is_wanted(self, engine: ReplayEngine, records: Records) -> NDArray[np.bool_]:
         if self._entity is None:
@@ -103,17 +107,17 @@ class Explaining:
             (heapq.heappush if len(self._near) < self._limit else heapq.heappushpop)(self._near, (near, -row.number, row))
 
 
-def _explained(engine: ReplayEngine, explainer: Explainer, columns: Columns, records: Records, row: int, number: int) -> ExplainedRow:
-    record = records[row]
-    name = engine.endpoint_names.name(int(record["endpoint"]))
+def _explained(record: Any, number: int, endpoint: str, raised: bool, explainer: Explainer, values: tuple[Value, ...]) -> ExplainedRow:
     return ExplainedRow(
         number=number,
         start=int(record["start"]),
         trace_id=record["trace_id"].tobytes().hex(),
         span_id=record["span_id"].tobytes().hex(),
-        endpoint=name,
+        endpoint=endpoint,
         who={kind: int(record[kind]) for kind in ENTITIES if record[kind]},
-        signals=explainer.row(columns, row, name),
+        raised=raised,
+        explainer=explainer,
+        values=values,
     )
 
 

@@ -111,9 +111,13 @@ class Explainer:
         near: NDArray[np.float64] = np.maximum.reduce([_near(self.plan.source.graph, one, columns) for _, one in self._signals()])
         return near
 
-    def row(self, columns: Columns, row: int, endpoint: str) -> list[Told]:
-        """What each Signal of the detector says of a row. `endpoint` is its name for people."""
-        look = _Row(self._words, {position: _value(self._kind(position), column[row]) for position, column in columns.items()})
+    def values(self, columns: Columns, row: int) -> tuple[Value, ...]:
+        """A row's values, as `told` takes them."""
+        return tuple(_value(self._kind(position), columns[position][row]) for position in self._positions)
+
+    def told(self, values: Sequence[Value], endpoint: str) -> list[Told]:
+        """What each Signal of the detector says of a row of these values. `endpoint` is its name for people."""
+        look = _Row(self._words, dict(zip(self._positions, values, strict=True)))
         return [_told(look, said, one, endpoint) for said, one in self._signals()]
 
     def _kind(self, position: int) -> str:
