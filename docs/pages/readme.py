@@ -6,7 +6,7 @@ from pathlib import Path
 
 from docs.pages import detectors, markdown
 
-EXAMPLE = "examples/custom_detector/credential_sharing.py"
+EXAMPLE = "examples/custom_detector/apisec_credential_sharing/credential_sharing.py"
 
 
 def blocks(root: Path) -> dict[str, str]:

@@ -221,6 +221,8 @@ class Declared:
     """Of a processor: nothing may stand before it."""
     replies: bool = False
     """Of an exporter: its answer is the reply to the sender."""
+    annotates: bool = False
+    """Of a processor: it writes on spans."""
     changes: Mapping[str, frozenset[str]] | None = None
     """Of a processor: which columns get other values when a setting changes; not said, any setting changes all it provides."""
     refused: Mapping[str, str] = field(default_factory=dict)

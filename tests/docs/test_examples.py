@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -19,15 +21,12 @@ TOKEN = "Bearer abc.def.ghi"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment in which the package is installed: what an installer would have written, beside its folder."""
+    """An environment in which the package is installed, by an installer, from what is built of its folder."""
     site = tmp_path_factory.mktemp("site")
-    info = site / f"{PROJECT['project']['name'].replace('-', '_')}-{PROJECT['project']['version']}.dist-info"
-    info.mkdir()
-    points = PROJECT["project"]["entry-points"]["apisec_otel.detectors"]
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {PROJECT['project']['name']}\nVersion: {PROJECT['project']['version']}\n")
-    (info / "entry_points.txt").write_text("[apisec_otel.detectors]\n" + "".join(f"{id} = {where}\n" for id, where in points.items()))
-    paths = [str(site), str(FOLDER), str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    install = ["uv", "pip", "install", "-q", "--offline", "--no-deps", "--no-cache", "--python", sys.executable, "--target", str(site)]
+    done = subprocess.run([sys.executable, "-m", *install, str(FOLDER)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH", "")]))}
 
 
 def run(environment: dict[str, str], *arguments: str) -> str:
@@ -77,13 +76,20 @@ def test_it_raises_on_the_fifth_network_and_not_before(installed: dict[str, str]
     assert found(installed, tmp_path, networks=4) == []
 
 
+def test_it_passes_every_check_with_its_own_test(installed: dict[str, str], tmp_path: Path) -> None:
+    """Away from its sources: what is tested is what was installed."""
+    shutil.copytree(FOLDER / "scenarios", tmp_path / "scenarios")
+    shutil.copy(FOLDER / "test_credential_sharing.py", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_credential_sharing.py"]
+    done = subprocess.run(command, env=installed, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed
+    assert int(passed[1]) > 50
+
+
 def test_its_settings_are_configured_like_any_other(installed: dict[str, str], tmp_path: Path) -> None:
     block = next(block for block in blocks("yaml") if "credential_sharing" in block.text)
     config = tmp_path / "config.yaml"
     config.write_text(block.text, encoding="utf-8")
     run(installed, "validate", "--config", str(ROOT / "pipelines" / "default.yaml"), "--config", str(config))
-
-
-def test_the_entry_point_of_the_how_to_is_that_of_the_package() -> None:
-    block = next(block for block in blocks("toml") if "apisec_otel.detectors" in block.text)
-    assert tomllib.loads(block.text)["project"] == {"entry-points": PROJECT["project"]["entry-points"]}

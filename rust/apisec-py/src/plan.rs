@@ -132,8 +132,14 @@ impl Plan {
     }
 
     /// Runs the requests of a batch that are judged; rows are numbered as in the batch.
-    #[pyo3(signature = (batch, ask_all = false))]
-    fn run(&self, py: Python<'_>, batch: &SpanBatch, ask_all: bool) -> PyResult<Answers> {
+    #[pyo3(signature = (batch, ask_all = false, values = Vec::new()))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        batch: &SpanBatch,
+        ask_all: bool,
+        values: Vec<usize>,
+    ) -> PyResult<Answers> {
         let columns = self
             .columns
             .as_ref()
@@ -146,7 +152,7 @@ impl Plan {
                     &judged,
                     Wanted {
                         all: ask_all,
-                        values: &[],
+                        values: &values,
                     },
                 )
                 .map_err(refused)?;

@@ -15,6 +15,7 @@ COMMANDS = {
     "components": ("apisec_otel.cli.components:command", "List components, or the columns that detectors read."),
     "replay": ("apisec_otel.cli.replay:command", "Find attacks in files of traces."),
     "coverage": ("apisec_otel.cli.coverage:command", "Tell what telemetry lacks, which detectors are blind for it, and what to set."),
+    "explain": ("apisec_otel.cli.explain:command", "Tell why a detector raised a request, or why it did not."),
     "demo": ("apisec_otel.cli.demo:command", "Attack an example API and watch what is found."),
 }
 """Name, where it lives, and its line in the help, so that the help imports none of them."""
@@ -22,7 +23,7 @@ COMMANDS = {
 EXIT_CODES = """\b
 Exit codes:
   0  done
-  1  of replay with --fail-on: something that severe was found; of demo: an attack was missed
+  1  of replay with --fail-on: something that severe was found; of explain: nothing to tell; of demo: an attack was missed
   2  cannot be used: the command line, the configuration or a component"""
 
 EXAMPLES = """\b
@@ -32,7 +33,8 @@ Examples:
   apisec-otel run --config my.yaml --set processors::detect::defaults::mode=shadow
   apisec-otel validate --config my.yaml             every mistake, with file and line
   apisec-otel replay traces.json                    what happened yesterday?
-  apisec-otel coverage                              what can it not see?"""
+  apisec-otel coverage                              what can it not see?
+  apisec-otel explain bola_walk traces.json         why was that raised, or not?"""
 
 
 class Lazy(click.Group):

@@ -46,16 +46,29 @@ class Answers(Protocol):
     """For each signal a float64 a row, of its session; nothing of one that ranks none."""
 
 
-class AskAll:
-    """An executor that asks every row, and keeps the answers until they are read."""
+class Watch(Protocol):
+    """What looks at a plan while it runs."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    @property
+    def asked(self) -> Sequence[int]:
+        """Nodes whose values it wants."""
+
+    def ran(self, batch: NativeBatch, answers: Any, /) -> None:
+        """Told after each run; the answers' `values` are of the nodes asked for."""
+
+
+class AskAll:
+    """An executor that asks every row, and keeps the answers until they are read; a watch is told of each run."""
+
+    def __init__(self, executor: Executor, watch: Watch | None = None) -> None:
+        self._executor, self._watch = executor, watch
         self.last: Any = None
 
-    def run(self, batch: Any, ask_all: bool = True) -> Any:
+    def run(self, batch: Any, ask_all: bool = True, values: Sequence[int] = ()) -> Any:
         """Every row of the batch, in order."""
-        self.last = self._executor.run(batch, ask_all)
+        self.last = self._executor.run(batch, ask_all, self._watch.asked if self._watch else values)
+        if self._watch:
+            self._watch.ran(batch, self.last)
         return self.last
 
     def tables(self) -> list[dict[str, Any]]:
@@ -194,8 +207,11 @@ def _ranks(plans: Sequence[Asked], rows: int) -> NDArray[np.float64]:
     return best
 
 
-def engine_of(config: Config) -> ReplayEngine:
-    """The engine of a configuration: its pipeline of traces. ComponentError names what cannot be built."""
+def engine_of(config: Config, watch: Callable[[Plan], Watch | None] = lambda plan: None) -> ReplayEngine:
+    """The engine of a configuration: its pipeline of traces. ComponentError names what cannot be built.
+
+    `watch` is asked about each plan who looks at it while it runs.
+    """
     vocabulary = vocabulary_of(config, CONSTANT_SECRET)
     native_module, words, view = import_module("apisec_otel._native"), native_vocabulary(vocabulary), native_rows()
     host = Host(
@@ -211,7 +227,7 @@ def engine_of(config: Config) -> ReplayEngine:
         constant_key=vocabulary[1] == CONSTANT_SECRET,
         endpoint_names=host.endpoint_names,
     )
-    engine.processors = [_processor(each, host, engine) for each in _steps(config)]
+    engine.processors = [_processor(each, host, engine, watch) for each in _steps(config)]
     engine.ended()  # kept from now on
     return engine
 
@@ -224,7 +240,7 @@ def _steps(config: Config) -> Sequence[Component]:
     raise ComponentError("replay needs a pipeline of traces with a receiver; this configuration has none")
 
 
-def _processor(component: Component, host: Host, engine: ReplayEngine) -> Processor:
+def _processor(component: Component, host: Host, engine: ReplayEngine, watch: Callable[[Plan], Watch | None]) -> Processor:
     settings = component.settings
     if not isinstance(settings, Detect):
         built: Processor = build(component, host)
@@ -232,7 +248,7 @@ def _processor(component: Component, host: Host, engine: ReplayEngine) -> Proces
 
     def asked(plan: Plan) -> PlanEngine:
         outside = Outside(plan.functions)
-        executor = AskAll(native(plan.spec, outside))
+        executor = AskAll(native(plan.spec, outside), watch(plan))
         engine.plans.append(Asked(executor, [each.detector for each in plan.statements]))
         return PlanEngine(plan, executor, outside)
 

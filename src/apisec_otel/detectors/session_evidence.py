@@ -15,7 +15,10 @@ CHANNELS: Final[dict[str, tuple[Severity, str]]] = {
         "medium",
         "{hits.observed:.0f} of {trials.observed:.0f} queries of a form not seen before in the session; of people's at most {hits.expected:.0f}",
     ),
-    "rhythm": ("low", "{hits.observed:.0f} of {trials.observed:.0f} waits as long as those before, within 20 %; of people's {hits.expected:.0f}"),
+    "rhythm": (
+        "low",
+        "{hits.observed:.0f} of {trials.observed:.0f} waits as long as those before, within 20 %; of people's {hits.expected:.0f}",
+    ),
     "restless": ("low", "{hits.observed:.0f} of {trials.observed:.0f} pages left within 10 s; people leave {hits.expected:.0f}"),
     "unloaded": (
         "low",

@@ -41,6 +41,18 @@ def vital(graph: Graph, drafts: Iterable[Draft], columns: Mapping[str, Collectio
     return {id: frozenset(name for name in names if id in without[name]) for id, names in columns.items()}
 
 
+def unknown_for_want_of(graph: Graph, position: int, missing: Collection[str]) -> list[str]:
+    """Those of the missing columns for which a node is unknown: any one that is reason enough, else all if together they are."""
+    read = {str(graph[below].setting("name")) for below in graph.below(position) if graph[below].op == "column"}
+    candidates = sorted(read & set(missing))
+    enough = [name for name in candidates if _unknown(graph, position, {name})]
+    return enough or (candidates if candidates and _unknown(graph, position, candidates) else [])
+
+
+def _unknown(graph: Graph, position: int, missing: Collection[str]) -> bool:
+    return _Look(graph, missing).of(position) in (None, False, UNKNOWN)
+
+
 class _Look:
     def __init__(self, graph: Graph, missing: Collection[str]) -> None:
         self._graph, self._missing = graph, missing

@@ -33,6 +33,15 @@ class Statement:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """The graph that a plan was cut from and what its Signals are there; `order` has the graph's position of each of its nodes."""
+
+    graph: Graph
+    drafts: tuple[Draft, ...]
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """All detectors together: the JSON for an executor, the words for people, the columns that rows must have."""
 
@@ -44,6 +53,8 @@ class Plan:
     """The detectors that need what is remembered under an identity, by identity."""
     functions: tuple[Hashable, ...] = ()
     """What Python does in the plan; `outside.Outside` runs it."""
+    source: Source
+    """What it was made of, to explain it by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +102,14 @@ def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Pl
         raise PlanError("a plan runs over rows of one kind; these are detectors of Request and of Step rows.")
     places = _places(graph, drafts, memory)
     masks = demand(graph, drafts)
+    order = _order(graph, drafts, places, masks)
     return Plan(
-        spec=json.dumps(emit(graph, drafts, places, masks), separators=(",", ":"), allow_nan=False),
+        spec=json.dumps(emit(graph, drafts, order, places, masks), separators=(",", ":"), allow_nan=False),
         statements=tuple(_statement(graph, one) for one in drafts),
         columns=columns_read(graph, drafts),
         memories=_memories(graph, drafts),
-        functions=tuple(_function(graph, position) for position in _order(graph, drafts, places, masks) if graph[position].op in OUTSIDE),
+        functions=tuple(_function(graph, position) for position in order if graph[position].op in OUTSIDE),
+        source=Source(graph=graph, drafts=tuple(drafts), order=tuple(order)),
     )
 
 
@@ -110,9 +123,8 @@ def prune(graph: Graph, drafts: Iterable[Draft]) -> set[int]:
     return {position for one in drafts for output in one.outputs() for position in graph.below(output)}
 
 
-def emit(graph: Graph, drafts: Iterable[Draft], places: Places, masks: Masks) -> dict[str, object]:
+def emit(graph: Graph, drafts: Iterable[Draft], order: Sequence[int], places: Places, masks: Masks) -> dict[str, object]:
     """The plan as JSON values: nodes renumbered, operands and masks first, nothing that no Signal needs."""
-    order = _order(graph, drafts, places, masks)
     at = {position: index for index, position in enumerate(order)}
     functions = {position: number for number, position in enumerate(one for one in order if graph[one].op in OUTSIDE)}
     return {

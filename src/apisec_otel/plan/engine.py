@@ -24,8 +24,8 @@ class Answers(Protocol):
 class Executor(Protocol):
     """What runs the JSON: `_native.Plan`."""
 
-    def run(self, batch: Any, ask_all: bool = False) -> Answers:
-        """Every row of the batch, in order."""
+    def run(self, batch: Any, ask_all: bool = False, values: Sequence[int] = ()) -> Answers:
+        """Every row of the batch, in order; `values` are nodes of which the answers tell each row's value."""
         ...
 
     def tables(self) -> list[dict[str, Any]]:

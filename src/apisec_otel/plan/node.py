@@ -11,13 +11,13 @@ Kind = Literal["number", "logic", "id"]
 Setting = float | int | str
 
 NAMES: dict[Kind, str] = {"number": "a number", "logic": "a condition", "id": "an id"}
-_INFIX = {
+INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "and": "&", "or": "|",
     "greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=",
     "equal": "==", "not_equal": "!=", "same": "==", "different": "!=",
 }  # fmt: skip
-_PREFIX = {"negate": "-", "not": "~"}
-_IN_FULL = {"maximum", "minimum", "when", "mix"}
+PREFIX = {"negate": "-", "not": "~"}
+_IN_FULL = {"maximum", "minimum", "when"}
 
 
 class PlanError(ValueError):
@@ -114,10 +114,12 @@ class Graph:
         if node.op == "constant":
             return f"{node.setting('value'):g}"
         args = [self.text(arg) for arg in node.args]
-        if node.op in _INFIX:
-            return f"({args[0]} {_INFIX[node.op]} {args[1]})"
-        if node.op in _PREFIX:
-            return f"{_PREFIX[node.op]}{args[0]}"
+        if node.op in INFIX:
+            return f"({args[0]} {INFIX[node.op]} {args[1]})"
+        if node.op in PREFIX:
+            return f"{PREFIX[node.op]}{args[0]}"
+        if node.op == "mix":
+            return f"({', '.join(self.text(leaf) for leaf in self._leaves(position))})"
         return f"{node.op}({', '.join(args) if node.op in _IN_FULL else args[0]})"
 
     def _leaves(self, position: int) -> list[int]:

@@ -28,6 +28,7 @@ class DecideSettings:
 
     needs: ClassVar[frozenset[str]] = frozenset({"signals"})
     provides: ClassVar[frozenset[str]] = frozenset({"findings"})
+    annotates: ClassVar[bool] = True
 
     dedup: timedelta = timedelta(minutes=30)
     """A detector shows a finding for the same entity and endpoint once in this long (event time), unless it got worse."""

@@ -30,9 +30,9 @@ class Endpoints:
     """Names the endpoint of each request: service, method and one spelling of its route for all stacks."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"request"})
-    provides: ClassVar[frozenset[str]] = frozenset({"route", "endpoint", "object_id", "object_number", "login", "login_failed", "probe"}) | frozenset(
-        {"path_parent", "path_stem", "query_shape", "asset", "automatic", "nested"}
-    )
+    provides: ClassVar[frozenset[str]] = frozenset(
+        {"route", "endpoint", "object_id", "object_number", "login", "login_failed", "probe"}
+    ) | frozenset({"path_parent", "path_stem", "query_shape", "asset", "automatic", "nested"})
 
     changes: ClassVar[dict[str, frozenset[str]]] = {
         "login_routes": frozenset({"login", "login_failed"}),

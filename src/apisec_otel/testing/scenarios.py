@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from hashlib import blake2b
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from pydantic import ConfigDict, TypeAdapter
 
-from apisec_otel.plan.build import Plan, build
-from apisec_otel.plan.draft import Chosen, Detector
+from apisec_otel.builtin import known
+from apisec_otel.cli.judged import new_requests
+from apisec_otel.cli.replay_engine import engine_of
+from apisec_otel.config import Config, read
+from apisec_otel.config.packaged import packaged
+from apisec_otel.plan.build import Plan, finish
+from apisec_otel.plan.draft import Chosen, Detector, draft
+from apisec_otel.plan.engine import native
+from apisec_otel.plan.outside import Outside
 from apisec_otel.plan.signal import SEVERITIES
-from apisec_otel.processors.endpoints import Endpoints
+from apisec_otel.processors.detect import Detect
+from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.testing.reference.plan import Reference
 
 Kind = Literal["attack", "near_miss", "benign"]
@@ -33,8 +40,10 @@ Outcome = list[tuple[int, str]]
 _START = 1_767_225_600_000_000_000
 _HOUR = 3_600_000_000_000
 _UNITS = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-_ENDPOINTS = Endpoints()
+_FORMATS = {"id": "<u8", "number": "<f8", "logic": "i1"}
+_MISSING = {"id": 0, "number": math.nan, "logic": 0}
 _DURATION = 10_000_000
+_WORDS = ("service", "method", "path", "route", "status", "user", "client", "agent", "attributes")
 _COUNT = re.compile(r"\{(?:([0-9]+)-)?([ij])(?:\*([0-9]+))?\}")
 
 
@@ -58,11 +67,13 @@ class Rows:
     user: str | None = None
     client: str | None = None
     agent: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """More of the span's attributes, as in `{http.request.header.authorization: "Bearer {i}"}`."""
 
     def spread(self) -> Iterator[dict[str, Any]]:
         """Every single row, its time in ns after the start."""
         first, step = nanoseconds(self.at), nanoseconds(self.every)
-        plain = {name: getattr(self, name) for name in ("service", "method", "path", "route", "status", "user", "client", "agent")}
+        plain = {name: getattr(self, name) for name in _WORDS}
         for number in range(self.repeat * self.times):
             i, j = number // self.times + 1, number % self.times + 1
             row = {name: _counted(value, i, j) for name, value in plain.items()}
@@ -90,6 +101,8 @@ class Scenario:
     about: str
     """Who does this, in a sentence."""
     settings: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    """More configuration that it wants, as in a file: `{processors: {requests: {columns: ...}}}`."""
     teach: list[Rows] = field(default_factory=list)
     rows: list[Rows]
     expect: list[Expected] = field(default_factory=list)
@@ -107,30 +120,34 @@ def load(file: Path) -> Scenario:
     return scenario
 
 
-def detector_class(name: str) -> type[Detector]:
-    """The built-in detector of that id: module and class have its name."""
-    module = importlib.import_module(f"apisec_otel.detectors.{name}")
-    found: type[Detector] = getattr(module, "".join(word.capitalize() for word in name.split("_")))
+def detector_of(scenario: Scenario) -> Detector:
+    """The detector with the scenario's settings, as configuration reads them."""
+    detect = next(each.settings for each in config_of(scenario).used() if isinstance(each.settings, Detect))
+    found: Detector = next(settings for id, settings, _, _ in detect.running() if id == scenario.detector)
     return found
 
 
-def detector_of(scenario: Scenario) -> Detector:
-    """The detector with the scenario's settings; durations may be written as `10m`."""
-    kind = detector_class(scenario.detector)
-    fields = {one.name: one.default for one in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = set(scenario.settings) - set(fields)
-    if unknown:
-        raise ValueError(f"{scenario.detector}: no setting {', '.join(sorted(unknown))}; there is {', '.join(fields)}")
-    settings = {
-        name: timedelta(microseconds=nanoseconds(value) / 1_000) if isinstance(fields[name], timedelta) else value
-        for name, value in scenario.settings.items()
-    }
-    return TypeAdapter(kind).validate_python(settings)
+def config_of(scenario: Scenario) -> Config:
+    """Replay's configuration, in which the scenario's detector runs alone."""
+    chosen = {id: {"mode": "off"} for id in known("detectors")} | {scenario.detector: {"mode": "alert", **scenario.settings}}
+    alone = {"processors": {"detect": {"detectors": chosen}}}
+    return _config(*(yaml.safe_dump(each) for each in (scenario.config, alone) if each))
+
+
+@lru_cache(maxsize=256)
+def _config(*more: str) -> Config:
+    return read([packaged("replay"), *(f"yaml:{each}" for each in more)])
 
 
 def plan_of(scenario: Scenario) -> Plan:
     """The plan of the scenario's detector alone."""
-    return build([Chosen(id=scenario.detector, detector=detector_of(scenario))])
+    return plan_with(scenario, detector_of(scenario))
+
+
+def plan_with(scenario: Scenario, detector: Detector) -> Plan:
+    """The plan of a detector alone, over the columns that the scenario configures."""
+    graph, drafts = draft([Chosen(id=scenario.detector, detector=detector)], custom=config_of(scenario).custom_columns())
+    return finish(graph, drafts)
 
 
 def rows_of(scenario: Scenario) -> tuple[list[dict[str, Any]], int]:
@@ -144,65 +161,73 @@ def rows_of(scenario: Scenario) -> tuple[list[dict[str, Any]], int]:
 
 def run_reference(scenario: Scenario, plan: Plan) -> Outcome:
     """What the oracle raises. What is raised on rows that only teach counts too, as row 0 and below."""
-    rows, teach = rows_of(scenario)
-    judged = [(index, columns_of(row)) for index, row in enumerate(rows) if not _probes(row)]
-    answers = Reference(plan.spec).run([columns for _, columns in judged])
-    return [(judged[row][0] + 1 - teach, SEVERITIES[severity]) for row, _, _, severity, _, _ in answers.raised]
+    rows = understood(scenario, plan)
+    answers = Reference(plan.spec, plan.functions).run(rows.as_dicts())
+    return rows.outcome(answers.raised)
 
 
-def run_native(scenario: Scenario, plan: Plan, *, cut: int | None = None) -> Outcome:
-    """What the native plan raises, the stream cut every `cut` rows."""
-    import numpy as np
-
-    rows, teach = rows_of(scenario)
-    judged = [(index, columns_of(row)) for index, row in enumerate(rows) if not _probes(row)]
-    executor = importlib.import_module("apisec_otel._native").Plan(plan.spec)
-    kinds = {node["settings"]["name"]: node["kind"] for node in json.loads(plan.spec)["nodes"] if node["op"] == "column"}
-    formats = {"id": ("<u8", 0), "number": ("<f8", math.nan), "logic": ("i1", 0)}
+def run_native(scenario: Scenario, plan: Plan, *, cut: int | None = None, without: Collection[str] = ()) -> Outcome:
+    """What the native plan raises, the stream cut every `cut` rows, some columns missing in all of them."""
+    rows = understood(scenario, plan)
+    missing = {name: np.full_like(rows.columns[name], _MISSING[rows.kinds[name]]) for name in without if name in rows.columns}
+    columns = rows.columns | missing
+    executor: Any = native(plan.spec, Outside(plan.functions))
     out: Outcome = []
-    length = cut or len(rows)
-    for start in range(0, len(judged), length):
-        part = judged[start : start + length]
-        arrays = {
-            name: np.array([row.get(name, formats[kind][1]) for _, row in part], dtype=formats[kind][0])
-            for name, kind in kinds.items()
-            if name not in ("always", "time")
-        }
-        times = np.array([row["time"] for _, row in part], dtype=np.int64)
-        answers = executor.run_columns(arrays, times, None, False, [])
-        out += [(part[row][0] + 1 - teach, SEVERITIES[severity]) for row, _, _, severity, _, _ in answers.raised]
+    length = cut or max(1, len(rows.times))
+    for start in range(0, len(rows.times), length):
+        part = slice(start, start + length)
+        answers = executor.run_columns({name: column[part] for name, column in columns.items()}, rows.times[part], None, False, [])
+        out += rows.outcome(answers.raised, start)
     return out
 
 
-def columns_of(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A scenario's row as the columns that detectors read; what the row leaves out is missing."""
-    status, user, client = row["status"], row["user"], row["client"]
-    session = user or (f"{client} {row['agent']}" if client else None)
-    endpoint = f"{row['service']} {row['method']} {row['route']}" if row["route"] else f"{row['service']} (unmatched)"
-    texts = {name: row[name] for name in ("service", "method", "path", "route", "client")} | {
-        "endpoint": endpoint,
-        "object_id": _object_id(row["route"], row["path"]),
-        "network": client.rpartition(".")[0] if client else None,
-        "user_agent": row["agent"],
-        "principal": user,
-        "session": session,
-        "actor": session,
-    }
-    columns: dict[str, Any] = {name: _hash(name, text) for name, text in texts.items()}
-    last = (row["route"] or row["path"]).rpartition("/")[2].lower()
-    login = _flag(row["method"] == "POST" and last in _ENDPOINTS.login_routes)
-    flags = {
-        "succeeded": _status(status, lambda code: 200 <= code < 400),
-        "denied": _status(status, lambda code: code in (401, 403)),
-        "not_found": _status(status, lambda code: code in (404, 405)),
-        "failed": _status(status, lambda code: code >= 400),
-        "login": login,
-        "login_failed": min(login, _status(status, lambda code: code in _ENDPOINTS.login_failed_status)),
-        "authenticated": _flag(user is not None),
-        "probe": -1,
-    }
-    number = _number_in(_object_id(row["route"], row["path"]))
-    return columns | flags | {"time": row["time"], "object_number": number, "status": math.nan if status is None else float(status)}
+@dataclass(frozen=True, kw_only=True)
+class Understood:
+    """A scenario's requests as the product understands them: what decoder and processors make of its spans."""
+
+    numbers: list[int]
+    """Of each the row it was written as: 0 and below only teach."""
+    times: NDArray[np.int64]
+    """Stream time, ns."""
+    columns: dict[str, NDArray[Any]]
+    kinds: Mapping[str, str]
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """A mapping a row, for the oracle."""
+        lists = {name: column.tolist() for name, column in self.columns.items()}
+        return [{"time": time} | {name: column[at] for name, column in lists.items()} for at, time in enumerate(self.times.tolist())]
+
+    def outcome(self, raised: Iterable[Any], first: int = 0) -> Outcome:
+        """What a run that began at row `first` raised."""
+        return [(self.numbers[first + row], SEVERITIES[severity]) for row, _, _, severity, _, _ in raised]
+
+
+def understood(scenario: Scenario, plan: Plan) -> Understood:
+    """The scenario's judged requests, with the columns that a plan reads."""
+    nodes = [node for node in json.loads(plan.spec)["nodes"] if node["op"] == "column"]
+    kinds = {node["settings"]["name"]: node["kind"] for node in nodes}
+    wanted = tuple(sorted((name, kind) for name, kind in kinds.items() if name not in ("always", "time")))
+    return _understood(rows_to_spans(scenario), yaml.safe_dump(scenario.config), rows_of(scenario)[1], wanted)
+
+
+@lru_cache(maxsize=64)
+def _understood(spans: bytes, config: str, teach: int, wanted: tuple[tuple[str, str], ...]) -> Understood:
+    off = {"processors": {"detect": {"defaults": {"mode": "off"}}}}
+    engine = engine_of(_config(config, yaml.safe_dump(off)))
+    batch = SpanBatch(engine.decode([spans]))
+    for processor in engine.processors:
+        processor.process(batch)
+    records = engine.view(batch)
+    judged = [row for row in new_requests(records).tolist() if records["probe"][row] != 1]
+    nodes = [{"op": "column", "kind": kind, "settings": {"name": name}} for name, kind in wanted]
+    values: Any = native(json.dumps({"version": 1, "nodes": nodes})).run(batch.native, False, range(len(nodes)))
+    columns = zip(wanted, values.values, strict=True)
+    return Understood(
+        numbers=[int.from_bytes(records["span_id"][row].tobytes(), "big") - teach for row in judged],
+        times=np.array([int(records["stream"][row]) for row in judged], np.int64),
+        columns={name: np.frombuffer(column, _FORMATS[kind])[judged] for (name, kind), column in columns},
+        kinds=dict(wanted),
+    )
 
 
 def rows_to_spans(scenario: Scenario) -> bytes:
@@ -241,48 +266,30 @@ def _span(number: int, row: Mapping[str, Any]) -> Span:
         kind=Span.SPAN_KIND_SERVER,
         start_time_unix_nano=row["time"],
         end_time_unix_nano=row["time"] + _DURATION,
-        attributes=[_attribute(key, row[name]) for key, name in names.items() if row[name] is not None],
+        attributes=[_attribute(key, row[name]) for key, name in names.items() if row[name] is not None]
+        + [_attribute(key, value) for key, value in row["attributes"].items()],
     )
 
 
-def _probes(row: Mapping[str, Any]) -> bool:
-    """Health routes pass unjudged."""
-    return (row["route"] or row["path"]) in _ENDPOINTS.health_routes
+def _attribute(key: str, value: Any) -> KeyValue:
+    return KeyValue(key=key, value=_value(value))
 
 
-def _attribute(key: str, value: str | int) -> KeyValue:
-    return KeyValue(key=key, value=AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=value))
-
-
-def _object_id(route: str | None, path: str) -> str | None:
-    if route is None or "{" not in route:
-        return None
-    pattern = re.sub(r"\\\{[^/]*?\\\}", "([^/]+)", re.escape(route))
-    match = re.fullmatch(pattern, path)
-    return match.groups()[-1] if match else None
-
-
-def _number_in(object_id: str | None) -> float:
-    digits = re.findall(r"[0-9]+", object_id or "")
-    return float(digits[0]) if len(digits) == 1 and len(digits[0]) <= 15 else math.nan
-
-
-def _hash(name: str, text: str | None) -> int:
-    if text is None:
-        return 0
-    space = "principal" if name in ("session", "actor") else name
-    return int.from_bytes(blake2b(f"{space} {text}".encode(), digest_size=8).digest(), "little") or 1
-
-
-def _flag(holds: bool) -> int:
-    return 1 if holds else -1
-
-
-def _status(status: int | None, holds: Any) -> int:
-    return 0 if status is None else _flag(holds(status))
+def _value(value: Any) -> AnyValue:
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
+    if isinstance(value, list):
+        return AnyValue(array_value=ArrayValue(values=map(_value, value)))
+    if isinstance(value, float):
+        return AnyValue(double_value=value)
+    return AnyValue(int_value=value) if isinstance(value, int) else AnyValue(string_value=value)
 
 
 def _counted(value: Any, i: int, j: int) -> Any:
+    if isinstance(value, dict):
+        return {key: _counted(each, i, j) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_counted(each, i, j) for each in value]
     if not isinstance(value, str):
         return value
     return _COUNT.sub(lambda found: str(_calculated(found, {"i": i, "j": j})), value)

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import reduce
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from apisec_otel.plan.build import Plan, build, finish
+from apisec_otel.plan.build import Plan, finish
 from apisec_otel.plan.demand import conjuncts
 from apisec_otel.plan.draft import Chosen, draft
 from apisec_otel.plan.node import PlanError
-from apisec_otel.testing.scenarios import Outcome, Scenario, detector_class, detector_of
+from apisec_otel.testing.scenarios import Outcome, Scenario, config_of, detector_of, plan_with
 
 Runner = Callable[[Scenario, Plan], Outcome]
 
 
-def changes(name: str) -> list[str]:
-    """Every change that must be seen: each setting halved and doubled within its bounds, each conjunct of each `when` dropped."""
-    graph, drafts = draft([Chosen(id=name, detector=detector_class(name)())])
-    fields = dataclasses.fields(detector_class(name))  # type: ignore[arg-type]
-    settings = [f"{field.name} {change}" for field in fields for change in ("halved", "doubled")]
+def changes(detector: type[Any], custom: Mapping[str, str] | None = None) -> list[str]:
+    """Every change that must be seen: each setting halved and doubled within its bounds, each conjunct of each `when` dropped.
+
+    Of settings that are no quantity none is made. `custom` has the kinds of configured columns.
+    """
+    graph, drafts = draft([Chosen(id=detector.__name__, detector=detector())], custom=custom)
+    quantities = [name for name, value in dataclasses.asdict(detector()).items() if _is_quantity(value)]
+    settings = [f"{name} {change}" for name in quantities for change in ("halved", "doubled")]
     parts = [(index, part) for index, one in enumerate(drafts) if one.when is not None for part in range(len(conjuncts(graph, one.when)))]
     return settings + [f"signal {index} without conjunct {part}" for index, part in parts]
+
+
+def _is_quantity(value: object) -> bool:
+    return isinstance(value, int | float | timedelta) and not isinstance(value, bool)
 
 
 def seen(change: str, scenarios: Sequence[Scenario], run: Runner) -> bool:
@@ -50,13 +57,14 @@ def _scaled(scenario: Scenario, field: str, factor: float) -> Plan | None:
     scaled = value * factor if isinstance(value, float | timedelta) else int(value * factor)
     try:
         changed = TypeAdapter(type(detector)).validate_python({**dataclasses.asdict(detector), field: scaled})
-        return build([Chosen(id=scenario.detector, detector=changed)])
+        return plan_with(scenario, changed)
     except (ValidationError, PlanError):
         return None
 
 
 def _without(scenario: Scenario, signal: int, part: int) -> Plan:
-    graph, drafts = draft([Chosen(id=scenario.detector, detector=detector_of(scenario))])
+    chosen = Chosen(id=scenario.detector, detector=detector_of(scenario))
+    graph, drafts = draft([chosen], custom=config_of(scenario).custom_columns())
     when = drafts[signal].when
     left = [condition for index, condition in enumerate(conjuncts(graph, when)) if index != part] if when is not None else []
     joined = reduce(lambda a, b: graph.add("and", (a, b), kind="logic"), left) if left else graph.always()

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from apisec_otel.builtin import known
-from apisec_otel.cli.options import packaged
-from apisec_otel.cli.replay_engine import engine_of
-from apisec_otel.config import read
-from apisec_otel.testing.scenarios import Outcome, Scenario, rows_of, rows_to_spans
+from apisec_otel.findings.finding import Finding
+from apisec_otel.snapshots.parts import copied, given
+from apisec_otel.testing.built import Built
+from apisec_otel.testing.scenarios import Outcome, Scenario, config_of, rows_of, rows_to_spans
+
+
+class Whole(Built):
+    """The whole pipeline with a scenario's detector alone, in the life of one process."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(config_of(scenario))
+        self._teach = rows_of(scenario)[1]
+
+    def outcome(self, findings: Iterable[Finding]) -> Outcome:
+        """Row and severity of each finding, repeats too; what is raised on rows that only teach counts as row 0 and below."""
+        return [(int.from_bytes(finding.span_id, "big") - self._teach, finding.level.word) for finding in findings]
 
 
 def run_pipeline(scenario: Scenario, *, cut: int | None = None) -> Outcome:
-    """What the scenario's detector alone raises in replay's pipeline, `cut` rows a request, a request at a time.
+    """What the scenario's detector alone raises in replay's pipeline, `cut` rows a request, a request at a time."""
+    return run_requests(scenario, requests(scenario, cut))
 
-    Row and severity of each finding, repeats too; what is raised on rows that only teach counts as row 0 and below.
-    """
-    chosen = {id: {"mode": "off"} for id in known("detectors")} | {scenario.detector: {"mode": "alert", **scenario.settings}}
-    settings = [f"processors::detect::detectors::{id}={json.dumps(keys)}" for id, keys in chosen.items()]
-    engine = engine_of(read([str(packaged("replay"))], settings))
-    teach = rows_of(scenario)[1]
-    found = [finding for request in requests(scenario, cut) for finding in engine.process([request]).batch.findings]
-    if (rest := engine.finish()) is not None:
-        found += rest.batch.findings
-    return [(int.from_bytes(finding.span_id, "big") - teach, finding.level.word) for finding in found]
+
+def run_requests(scenario: Scenario, arriving: Iterable[bytes]) -> Outcome:
+    """What the scenario's detector raises on these requests, one at a time."""
+    whole = Whole(scenario)
+    found = [finding for request in arriving for finding in whole.take(request).findings]
+    return whole.outcome([*found, *whole.end().findings])
+
+
+def run_in_two(scenario: Scenario, arriving: Sequence[bytes], until: int) -> Outcome:
+    """As `run_requests`, by two processes: the second goes on from what the first remembered after so many requests."""
+    first, second = Whole(scenario), Whole(scenario)
+    found = [finding for request in arriving[:until] for finding in first.take(request).findings]
+    cold = given(second.parts(), list(copied(first.parts())))
+    if cold:
+        raise AssertionError(f"{scenario.detector}: begins without memory after a restart: {', '.join(cold)}")
+    found += [finding for request in arriving[until:] for finding in second.take(request).findings]
+    return second.outcome([*found, *second.end().findings])
 
 
 def requests(scenario: Scenario, cut: int | None) -> Iterator[bytes]:

@@ -106,7 +106,7 @@ def test_severity_expression_is_never_missing() -> None:
 def test_too_little_memory_is_refused() -> None:
     """A table that could not hold enough keys would forget attackers; the sentence says what to do."""
     message = (
-        "sample_0: its table by mix(client, path) needs 0.2 MiB (16 keys at their largest), but 0.125 MiB over 1 tables leave 0.1 MiB. "
+        "sample_0: its table by (client, path) needs 0.2 MiB (16 keys at their largest), but 0.125 MiB over 1 tables leave 0.1 MiB. "
         "Raise detect::max_bytes, lower `limit` of distinct, or switch a detector off."
     )
 

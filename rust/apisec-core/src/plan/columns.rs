@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::node::{IdAt, Input, LogicAt, NumberAt};
+use super::signal::spread_over;
 use super::spec::Error;
 use crate::kernels::{Kind, PIECE};
 
@@ -39,6 +40,15 @@ pub enum Data {
 }
 
 impl Data {
+    /// The column numbered as in the batch of `all` rows that its rows were picked from; the others are missing.
+    pub(super) fn spread(&self, numbers: &[u32], all: usize) -> Self {
+        match self {
+            Self::Number(values) => Self::Number(spread_over(f64::NAN, values, numbers, all)),
+            Self::Logic(values) => Self::Logic(spread_over(0, values, numbers, all)),
+            Self::Id(values) => Self::Id(spread_over(0, values, numbers, all)),
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Number(values) => values.len(),

@@ -55,12 +55,25 @@ impl Answers {
         if !self.learning.is_empty() {
             self.learning = spread(&self.learning, numbers, all);
         }
+        self.values
+            .iter_mut()
+            .for_each(|values| *values = values.spread(numbers, all));
         self
     }
 }
 
 fn spread<T: Copy + Default>(values: &[T], numbers: &[u32], all: usize) -> Vec<T> {
-    let mut out = vec![T::default(); all];
+    spread_over(T::default(), values, numbers, all)
+}
+
+/// Values by the numbers of their rows, `missing` in the rows that were not picked.
+pub(super) fn spread_over<T: Copy>(
+    missing: T,
+    values: &[T],
+    numbers: &[u32],
+    all: usize,
+) -> Vec<T> {
+    let mut out = vec![missing; all];
     for (&value, &number) in values.iter().zip(numbers) {
         if let Some(place) = out.get_mut(number as usize) {
             *place = value;
