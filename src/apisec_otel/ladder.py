@@ -16,7 +16,12 @@ NAMES: Final[dict[Kind, re.Pattern[str]]] = {
     "jwt": re.compile(r"[^\s,]+"),
 }
 """What may be named: an attribute, a header or cookie (a token of RFC 9110), a claim."""
-FORMS: Final[dict[Kind, str]] = {"attribute": "an attribute such as user.id", "jwt": "jwt:sub", "header": "header:NAME", "cookie": "cookie:NAME"}
+FORMS: Final[dict[Kind, str]] = {
+    "attribute": "an attribute such as user.id",
+    "jwt": "jwt:sub",
+    "header": "header:NAME",
+    "cookie": "cookie:NAME",
+}
 PREFIXES: Final[dict[str, Kind]] = {"jwt": "jwt", "header": "header", "cookie": "cookie"}
 PRINCIPAL: Final[dict[Kind, int]] = {"attribute": 0, "jwt": 1, "header": 2, "word": 2, "cookie": 2}
 """Kinds of rungs of a principal, and where each stands: what the application says, what a token claims, what was presented."""

@@ -90,7 +90,7 @@ class VocabularySettings:
     """What configuration adds to the vocabulary."""
 
     principal: tuple[str, ...] = ("user.id", "enduser.id", "credential")
-    """Who calls: attributes, `jwt:CLAIM`, then `header:NAME` (or `credential` for the usual ones) and `cookie:NAME`; the first present wins."""
+    """Who calls: attributes, `jwt:CLAIM`, then `header:NAME` (`credential`: the usual ones) and `cookie:NAME`; the first present wins."""
     session: tuple[str, ...] = ("session.id", "principal", "client")
     """What groups calls: attributes, `header:NAME`, `cookie:NAME`, and the words `principal` and `client`."""
     secret_headers: tuple[str, ...] = ()

@@ -214,10 +214,7 @@ impl Source<'_, '_> {
         if text.len > self.vocabulary.limits.text {
             return None;
         }
-        let said = claims(
-            text.of(self.bytes),
-            names.of(&self.vocabulary.constants),
-        )?;
+        let said = claims(text.of(self.bytes), names.of(&self.vocabulary.constants))?;
         let known = said
             .last()
             .is_some_and(|last| !self.vocabulary.is_missing(last.as_bytes()));

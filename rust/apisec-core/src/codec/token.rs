@@ -71,13 +71,18 @@ pub(crate) fn claims(content: &[u8], names: &[u8]) -> Option<Vec<String>> {
     let said: HashMap<String, Value> = serde_json::from_slice(&payload).ok()?;
     let texts: Vec<String> = names
         .split(|&byte| byte == b',')
-        .map(|name| match said.get(std::str::from_utf8(name).unwrap_or_default()) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
-            _ => String::new(),
-        })
+        .map(
+            |name| match said.get(std::str::from_utf8(name).unwrap_or_default()) {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+                _ => String::new(),
+            },
+        )
         .collect();
-    texts.last().is_some_and(|last| !last.is_empty()).then_some(texts)
+    texts
+        .last()
+        .is_some_and(|last| !last.is_empty())
+        .then_some(texts)
 }
 
 #[cfg(test)]
@@ -86,9 +91,8 @@ mod tests {
 
     #[test]
     fn one_cookie_among_others() {
-        let of = |text: &'static str| {
-            cookie(text.as_bytes(), b"sid").and_then(|range| text.get(range))
-        };
+        let of =
+            |text: &'static str| cookie(text.as_bytes(), b"sid").and_then(|range| text.get(range));
         assert_eq!(of("sid=1"), Some("1"));
         assert_eq!(of("a=b; sid=\"x=y\" ;sid=2"), Some("x=y"));
         assert_eq!(of("xsid=1; SID=2; sid"), None);
@@ -113,7 +117,14 @@ mod tests {
         assert_eq!(read(b"iss,sub"), Some(vec!["https://a".into(), "7".into()]));
         assert_eq!(read(b"nobody,sub"), Some(vec![String::new(), "7".into()]));
         assert_eq!(read(b"iss,oid"), None);
-        for broken in ["", "a.b", "Bearer e30.!.x", "e30.e30", "e30.W10.x", "a.b.c.d"] {
+        for broken in [
+            "",
+            "a.b",
+            "Bearer e30.!.x",
+            "e30.e30",
+            "e30.W10.x",
+            "a.b.c.d",
+        ] {
             assert_eq!(claims(broken.as_bytes(), b"sub"), None, "{broken}");
         }
     }

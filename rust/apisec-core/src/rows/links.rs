@@ -36,6 +36,8 @@ const SECOND: i64 = 1_000_000_000;
 const SEGMENT: u64 = 512;
 /// Words of a partner: its id and when the two were last seen together.
 const PARTNER: usize = 2;
+/// Words of an entry: the handle of its list, and its first partners, for most have no more.
+const CELLS: usize = 1 + 2 * PARTNER;
 
 /// The table of nodes.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Links {
     /// Nobody is linked.
     pub fn new(settings: Settings) -> Self {
         Self {
-            table: Table::new(1, vec![0], settings.bytes, settings.forget),
+            table: Table::new(CELLS, vec![0], settings.bytes, settings.forget),
             settings,
             pairings: 0,
             settled: (0, 0),
@@ -104,20 +106,23 @@ impl Links {
     fn note(&mut self, node: u64, other: u64, time: i64) {
         let slot = self.table.visit(node, NONE, self.pairings, time);
         let (cells, spill) = self.table.parts(slot);
-        let Some(handle) = cells.first_mut() else {
+        let Some((handle, first)) = cells.split_first_mut() else {
             return;
         };
         let list = spill.list_mut(*handle);
         let length = list.len();
-        let known = list.chunks_exact(PARTNER).position(|of| of[0] == other);
-        let full = length >= PARTNER * (self.settings.hub + 1);
-        let oldest = || {
-            let times = list.chunks_exact(PARTNER).map(|of| of[1]).enumerate();
-            times.min_by_key(|&(_, time)| time).map(|(at, _)| at)
+        let full = first.len() + length >= PARTNER * (self.settings.hub + 1);
+        let rank = |of: &[u64]| match of[0] {
+            id if id == other => Some((0, 0)),
+            0 => Some((1, 0)),
+            _ => full.then_some((2, of[1] as i64)),
         };
-        let place = known.or_else(|| if full { oldest() } else { None });
-        match place.and_then(|at| list.get_mut(PARTNER * at..PARTNER * (at + 1))) {
-            Some(of) => of.copy_from_slice(&[other, time as u64]),
+        let all = first
+            .chunks_exact_mut(PARTNER)
+            .chain(list.chunks_exact_mut(PARTNER));
+        let ranked = all.filter_map(|of| rank(of).map(|rank| (rank, of)));
+        match ranked.min_by_key(|(rank, _)| *rank) {
+            Some((_, of)) => of.copy_from_slice(&[other, time as u64]),
             None => spill.insert(handle, length, &[other, time as u64]),
         }
         self.table.charge(slot);
@@ -158,12 +163,13 @@ impl Links {
         if slot == NONE {
             return None;
         }
-        let handle = self.table.cells(slot).first()?;
+        let (handle, first) = self.table.cells(slot).split_first()?;
         let forget = self.settings.forget;
-        let all = self.table.spill().list(*handle).chunks_exact(PARTNER);
+        let more = self.table.spill().list(*handle).chunks_exact(PARTNER);
+        let all = first.chunks_exact(PARTNER).chain(more);
         let live = all
             .map(|of| (of[0], of[1] as i64))
-            .filter(move |&(_, time)| now - time <= forget);
+            .filter(move |&(id, time)| id != 0 && now - time <= forget);
         (live.clone().count() <= self.settings.hub).then_some(live)
     }
 
@@ -261,7 +267,7 @@ mod tests {
         for id in 1..=100_000 {
             seen(&mut links, id * 7, id * 11, id * 13, id as i64 * 1_000_000);
         }
-        assert!(links.metrics().bytes < (1 << 20) + 512 * 4 * 100);
+        assert!(links.metrics().bytes < (1 << 20) + 512 * 4 * 104);
         assert!(links.metrics().evicted > 0);
     }
 }

@@ -235,10 +235,7 @@ impl Sessions {
         let (kind, value) = match source {
             Source::Session => (1, self.hasher.some(member.text(r.session_text))),
             Source::Principal => (2, r.principal),
-            Source::Client => (
-                3,
-                hash::mix(r.place(), r.user_agent.max(1)),
-            ),
+            Source::Client => (3, hash::mix(r.place(), r.user_agent.max(1))),
         };
         (value != 0).then(|| hash::mix(kind, value))
     }

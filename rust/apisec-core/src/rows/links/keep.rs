@@ -1,6 +1,6 @@
 //! Links, shard by shard.
 
-use super::Links;
+use super::{CELLS, Links};
 use crate::error::Result;
 use crate::snapshot::{Keeps, Sink, Source};
 use crate::table::snapshot::{self, Section};
@@ -19,7 +19,7 @@ fn sections() -> [Section; 1] {
     [Section {
         identity: "links".to_owned(),
         cell: 0,
-        cells: 1,
+        cells: CELLS,
         spills: true,
     }]
 }
