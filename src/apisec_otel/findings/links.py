@@ -18,6 +18,8 @@ WEAKEST: Final = 0.05
 """Weaker paths are none: four fresh links, or two that are one half-life old."""
 MOST: Final = 64
 """Most ids followed from one."""
+TAKEOVER: Final = 300 * 10**9
+"""Whoever comes to an address or device so soon after another one was last seen there takes over (ns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,16 @@ class LinkSettings:
 class Links:
     """The native table of links, which follows each batch row by row.
 
-    Nodes are principal, session, credential, place (address or IPv6 /64) and device (place with user agent). An
-    application's user is linked with device, session and credential; the device with its place. What is asked is
+    Nodes are principal, session, credential, place (address or IPv6 /64) and device (place with user agent). A caller,
+    who is a principal or else a session, is linked with all of them. Principals, sessions and credentials conduct; a
+    place or device conducts only from one caller to another who takes over, and no longer once the first comes back:
+    then several people take turns there. What links more others than `hub` links nobody. What is asked is
     answered as of the row up to which it has followed, so that cuts of the stream change nothing.
     """
 
     def __init__(self, settings: LinkSettings) -> None:
         own = {"bytes": settings.bytes, "half_life": settings.half_life, "forget": LIVES * settings.half_life, "hub": settings.hub}
-        native = {**own, "hop": HOP, "weakest": WEAKEST, "most": MOST}
+        native = {**own, "hop": HOP, "weakest": WEAKEST, "most": MOST, "takeover": TAKEOVER}
         self._native: Any = import_module("apisec_otel._native").Links(json.dumps(native))
         self._batch: NativeBatch | None = None
         self._at = 0

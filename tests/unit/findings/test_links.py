@@ -67,12 +67,18 @@ def test_another_token_from_the_same_device_keeps_the_risk() -> None:
     assert second == pytest.approx(100 * (1 - (1 - 0.25 * RISKY) * 0.9), abs=0.01), "two links of 0.5"
 
 
-@pytest.mark.parametrize("other", [{"client": "198.51.100.9"}, {"agent": "wget"}])
-def test_people_elsewhere_or_on_another_device_do_not_get_it(other: Call) -> None:
-    """Four links away, as somebody at home with the first is, little is left of it."""
-    calls = rotated("ann", "bob")
-    _, risk = Judge().run([calls[0], calls[1] | other])
-    assert risk <= 100 * (1 - (1 - RISKY / 16) * 0.9) + 0.01
+@pytest.mark.parametrize("other", [{"agent": "wget"}, {"agent": "curl/8"}])
+def test_people_who_take_turns_at_one_address_do_not_get_it(other: Call) -> None:
+    ann, bob = rotated("ann", "bob")
+    quiet: Call = {"score": 0}
+    turns = [ann, bob | other | quiet, ann | quiet | {"at": 420}, bob | other | {"at": 480}]
+    assert Judge().run(turns) == [90, 10]
+
+
+@pytest.mark.parametrize("other", [{"client": "198.51.100.9"}, {"at": 400}])
+def test_people_elsewhere_or_later_do_not_get_it(other: Call) -> None:
+    ann, bob = rotated("ann", "bob")
+    assert Judge().run([ann, bob | other]) == [90, 10]
 
 
 def test_risk_is_not_raised_twice_by_the_same_fault() -> None:
@@ -97,10 +103,10 @@ def test_what_many_share_links_nobody() -> None:
 def test_links_fade() -> None:
     def after(hours: float) -> float:
         judge = Judge()
-        others = [{"user": "bob", "client": "198.51.100.9", "at": at * HOUR, "score": 0} for at in (hours / 3, hours / 1.5)]
-        return judge.run([rotated("token1")[0], *others, rotated("", "token2")[1] | {"at": hours * HOUR}])[-1]
+        quiet = [{"user": "token2", "agent": "curl/8", "at": 60 + at * HOUR, "score": 0} for at in (0, hours / 3, hours / 1.5)]
+        return judge.run([rotated("token1")[0], *quiet, rotated("", "token2")[1] | {"at": 61 + hours * HOUR}])[-1]
 
-    fresh, later, gone = after(0), after(6), after(25)
+    fresh, later, gone = after(0), after(6), after(26)
     assert fresh > later > gone == 10
 
 

@@ -13,7 +13,7 @@ pub const HTTP: u32 = 4;
 
 /// `Record::marks`: the caller can take any address of his network (IPv6).
 pub const WIDE: u32 = 8;
-/// `Record::marks`: who is seen with whom has changed, or was not noted for an hour.
+/// `Record::marks`: who is seen with whom has changed, or is due to be noted again.
 pub const PAIRED: u32 = 16;
 
 /// Columns that configuration may name.

@@ -1,11 +1,14 @@
 //! Who is linked with whom: what one caller rotates (address, agent, token) is seen together with what he keeps.
 //!
 //! A node is an id: principal, session, credential, place (address, or an IPv6 network) or device (place with agent).
-//! Each knows the others it was last seen with. A path is as strong as its links together, and a link fades with age.
-//! A node that too many others were seen with lately links nobody: behind one address many people may sit.
+//! Each knows the others that it was seen with, first and last. A path is as strong as its links together, and a link
+//! fades with age. Over a place or device only who takes over is linked: one comes soon after the other was last seen.
+//! Where somebody is seen again after another one came, several people take turns, and it links nobody; nor does a node
+//! that too many others were seen with lately.
 
 mod keep;
 
+use super::sessions::NOTED;
 use crate::codec::{PAIRED, Record, SpanBatch};
 use crate::hash;
 use crate::table::{Metrics, NONE, Table};
@@ -29,15 +32,52 @@ pub struct Settings {
     pub weakest: f64,
     /// Most nodes that are followed from one.
     pub most: usize,
+    /// Who comes to a place so long after another one was last seen there takes over, in nanoseconds.
+    pub takeover: i64,
 }
 
 const SECOND: i64 = 1_000_000_000;
+/// The half of a word that holds the last second.
+const SECONDS: u64 = 0xFFFF_FFFF;
 /// Pairings between two settlings of the table.
 const SEGMENT: u64 = 512;
-/// Words of a partner: its id and when the two were last seen together.
+/// Words of a partner: its id, and the seconds when the two were first and last seen together.
 const PARTNER: usize = 2;
-/// Words of an entry: the handle of its list, and its first partners, for most have no more.
-const CELLS: usize = 1 + 2 * PARTNER;
+/// Words of an entry: the handle of its list, whether it is a place, and its first partners, for most have no more.
+const CELLS: usize = 2 + 2 * PARTNER;
+
+/// Somebody seen with a node.
+#[derive(Debug, Clone, Copy)]
+struct Partner {
+    id: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Partner {
+    fn of(words: &[u64]) -> Self {
+        let time = words[1];
+        Self {
+            id: words[0],
+            first: i64::from((time >> 32) as u32) * SECOND,
+            last: i64::from(time as u32) * SECOND,
+        }
+    }
+}
+
+/// A time as whole seconds.
+fn seconds(time: i64) -> u64 {
+    u64::from(u32::try_from(time.div_euclid(SECOND).max(0)).unwrap_or(u32::MAX))
+}
+
+/// What conducts between those that were seen with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Principal, session or credential: always.
+    Own,
+    /// An address, network or device: only from one to whoever takes over.
+    Place,
+}
 
 /// The table of nodes.
 #[derive(Debug)]
@@ -75,10 +115,10 @@ impl Links {
             r.principal
         };
         let device = hash::mix(r.place(), r.user_agent.max(1));
-        self.join(actor, device, r.stream);
-        self.join(device, r.place(), r.stream);
-        self.join(actor, r.session, r.stream);
-        self.join(actor, r.credential, r.stream);
+        self.join(actor, device, Kind::Place, r.stream);
+        self.join(actor, r.place(), Kind::Place, r.stream);
+        self.join(actor, r.session, Kind::Own, r.stream);
+        self.join(actor, r.credential, Kind::Own, r.stream);
         self.pairings += 1;
     }
 
@@ -95,35 +135,38 @@ impl Links {
         self.settled = (self.pairings, second);
     }
 
-    fn join(&mut self, a: u64, b: u64, time: i64) {
-        if a != 0 && b != 0 && a != b {
-            self.note(a, b, time);
-            self.note(b, a, time);
+    fn join(&mut self, actor: u64, other: u64, kind: Kind, time: i64) {
+        if actor != 0 && other != 0 && actor != other {
+            self.note(actor, Kind::Own, other, time);
+            self.note(other, kind, actor, time);
         }
     }
 
     /// Notes a partner of a node; past one more than a hub needs, in place of the one not seen for longest.
-    fn note(&mut self, node: u64, other: u64, time: i64) {
+    fn note(&mut self, node: u64, kind: Kind, other: u64, time: i64) {
         let slot = self.table.visit(node, NONE, self.pairings, time);
         let (cells, spill) = self.table.parts(slot);
-        let Some((handle, first)) = cells.split_first_mut() else {
+        let Some(([handle, place], first)) = cells.split_first_chunk_mut::<2>() else {
             return;
         };
+        *place = u64::from(kind == Kind::Place);
         let list = spill.list_mut(*handle);
         let length = list.len();
         let full = first.len() + length >= PARTNER * (self.settings.hub + 1);
         let rank = |of: &[u64]| match of[0] {
             id if id == other => Some((0, 0)),
             0 => Some((1, 0)),
-            _ => full.then_some((2, of[1] as i64)),
+            _ => full.then(|| (2, Partner::of(of).last)),
         };
         let all = first
             .chunks_exact_mut(PARTNER)
             .chain(list.chunks_exact_mut(PARTNER));
         let ranked = all.filter_map(|of| rank(of).map(|rank| (rank, of)));
+        let now = seconds(time);
         match ranked.min_by_key(|(rank, _)| *rank) {
-            Some((_, of)) => of.copy_from_slice(&[other, time as u64]),
-            None => spill.insert(handle, length, &[other, time as u64]),
+            Some(((0, _), of)) => of[1] = of[1] >> 32 << 32 | now.max(of[1] & SECONDS),
+            Some((_, of)) => of.copy_from_slice(&[other, now << 32 | now]),
+            None => spill.insert(handle, length, &[other, now << 32 | now]),
         }
         self.table.charge(slot);
     }
@@ -132,21 +175,37 @@ impl Links {
     #[must_use]
     pub fn near(&self, id: u64, now: i64) -> Vec<(u64, f64)> {
         let mut found: Vec<(u64, f64)> = Vec::new();
-        let mut open = vec![(id, 1.0)];
-        while let Some((node, strength)) = take_strongest(&mut open) {
-            if found.iter().any(|&(known, _)| known == node) {
-                continue;
-            }
-            let Some(partners) = self.partners(node, now) else {
+        let mut open = vec![Step {
+            node: id,
+            strength: 1.0,
+            from: 0,
+        }];
+        while let Some(step) = take_strongest(&mut open) {
+            let Some((kind, partners)) = self.partners(step.node, now) else {
                 continue;
             };
-            found.push((node, strength));
+            let known = found.iter().any(|&(known, _)| known == step.node);
+            // A place is crossed once for each who was seen there.
+            if known && kind == Kind::Own {
+                continue;
+            }
+            if !known {
+                found.push((step.node, step.strength));
+            }
             if found.len() > self.settings.most {
                 break;
             }
-            open.extend(partners.filter_map(|(other, time)| {
-                let strength = strength * self.strength(now - time);
-                (strength >= self.settings.weakest).then_some((other, strength))
+            let from = partners.iter().find(|of| of.id == step.from).copied();
+            open.extend(partners.iter().filter_map(|to| {
+                let strength = step.strength * self.strength(now - to.last);
+                let crosses = kind == Kind::Own
+                    || step.from == 0
+                    || from.is_some_and(|from| self.takes_over(from, *to));
+                (crosses && strength >= self.settings.weakest).then_some(Step {
+                    node: to.id,
+                    strength,
+                    from: step.node,
+                })
             }));
         }
         found.into_iter().skip(1).collect()
@@ -157,20 +216,31 @@ impl Links {
         self.settings.hop * (-lives).exp2()
     }
 
-    /// With whom a node was seen lately; None of a hub, and of what is not known.
-    fn partners(&self, node: u64, now: i64) -> Option<impl Iterator<Item = (u64, i64)>> {
+    /// Whether one of the two came soon after the other was last seen.
+    fn takes_over(&self, a: Partner, b: Partner) -> bool {
+        let (before, after) = if a.first <= b.first { (a, b) } else { (b, a) };
+        after.first - before.last <= self.settings.takeover
+    }
+
+    /// With whom a node was seen lately; None of what links nobody, and of what is not known.
+    fn partners(&self, node: u64, now: i64) -> Option<(Kind, Vec<Partner>)> {
         let slot = self.table.find(node);
         if slot == NONE {
             return None;
         }
-        let (handle, first) = self.table.cells(slot).split_first()?;
-        let forget = self.settings.forget;
+        let ([handle, place], first) = self.table.cells(slot).split_first_chunk::<2>()?;
         let more = self.table.spill().list(*handle).chunks_exact(PARTNER);
-        let all = first.chunks_exact(PARTNER).chain(more);
-        let live = all
-            .map(|of| (of[0], of[1] as i64))
-            .filter(move |&(id, time)| id != 0 && now - time <= forget);
-        (live.clone().count() <= self.settings.hub).then_some(live)
+        let all = first.chunks_exact(PARTNER).chain(more).map(Partner::of);
+        let live: Vec<_> = all
+            .filter(|of| of.id != 0 && now - of.last <= self.settings.forget)
+            .collect();
+        if live.len() > self.settings.hub {
+            return None;
+        }
+        match place {
+            0 => Some((Kind::Own, live)),
+            _ => (!take_turns(&live)).then_some((Kind::Place, live)),
+        }
     }
 
     /// What the table tells of itself.
@@ -186,10 +256,32 @@ impl Links {
     }
 }
 
-/// Removes the strongest, of equal ones that of the smallest id.
-fn take_strongest(open: &mut Vec<(u64, f64)>) -> Option<(u64, f64)> {
-    let all = open.iter().enumerate();
-    let best = all.max_by(|(_, a), (_, b)| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
+/// Whether somebody was seen again well after another one first came.
+fn take_turns(seen: &[Partner]) -> bool {
+    seen.iter().any(|a| {
+        seen.iter()
+            .any(|b| a.first < b.first && b.first < a.last - NOTED)
+    })
+}
+
+/// A node to go to, and over which one.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    node: u64,
+    strength: f64,
+    from: u64,
+}
+
+/// Removes the strongest, of equal ones that of the smallest ids.
+fn take_strongest(open: &mut Vec<Step>) -> Option<Step> {
+    let order = |a: &Step, b: &Step| {
+        let ids = (b.node, b.from).cmp(&(a.node, a.from));
+        a.strength.total_cmp(&b.strength).then(ids)
+    };
+    let best = open
+        .iter()
+        .enumerate()
+        .max_by(|(_, a), (_, b)| order(a, b))?;
     let at = best.0;
     Some(open.swap_remove(at))
 }
@@ -199,6 +291,7 @@ mod tests {
     use super::*;
 
     const HOUR: i64 = 3600 * SECOND;
+    const MINUTE: i64 = 60 * SECOND;
     const ADDRESS: u64 = 77;
 
     fn links() -> Links {
@@ -210,6 +303,7 @@ mod tests {
             hub: 20,
             weakest: 0.05,
             most: 64,
+            takeover: 5 * MINUTE,
         })
     }
 
@@ -231,31 +325,47 @@ mod tests {
     }
 
     #[test]
-    fn a_token_behind_one_device_is_linked_with_the_next() {
+    fn a_token_is_linked_with_the_one_that_takes_over() {
         let mut links = links();
         seen(&mut links, 1, ADDRESS, 5, 0);
-        seen(&mut links, 2, ADDRESS, 5, 0);
-        assert_eq!(strength(&links, 1, 2, 0), 0.25);
-        assert_eq!(strength(&links, 2, ADDRESS, 0), 0.25);
-        assert_eq!(strength(&links, 2, 1, 6 * HOUR), 0.0625, "both links fade");
+        seen(&mut links, 2, ADDRESS, 5, MINUTE);
+        seen(&mut links, 3, ADDRESS, 5, 2 * HOUR);
+        assert!(strength(&links, 1, 2, MINUTE) > 0.249);
+        assert!(strength(&links, 2, ADDRESS, MINUTE) > 0.499);
+        assert!(strength(&links, 2, 1, 6 * HOUR) < 0.063, "both links fade");
         assert_eq!(strength(&links, 2, 1, 25 * HOUR), 0.0);
+        assert_eq!(strength(&links, 3, 2, 2 * HOUR), 0.0, "it came much later");
     }
 
     #[test]
-    fn other_devices_of_an_address_are_far() {
+    fn a_chain_goes_on_over_one_place() {
+        let mut links = links();
+        for at in 1..=3 {
+            seen(&mut links, at, ADDRESS, 5, at as i64 * 4 * MINUTE);
+        }
+        let now = 12 * MINUTE;
+        assert!(strength(&links, 3, 1, now) > 0.06);
+        assert!(strength(&links, 3, 1, now) < strength(&links, 3, 2, now));
+    }
+
+    #[test]
+    fn people_who_take_turns_are_not_linked() {
         let mut links = links();
         seen(&mut links, 1, ADDRESS, 5, 0);
-        seen(&mut links, 2, ADDRESS, 6, 0);
-        assert_eq!(strength(&links, 1, 2, 0), 0.0625);
+        seen(&mut links, 2, ADDRESS, 5, MINUTE);
+        assert!(strength(&links, 1, 2, MINUTE) > 0.0);
+        seen(&mut links, 1, ADDRESS, 5, 7 * MINUTE);
+        assert_eq!(links.near(1, 7 * MINUTE), []);
+        assert_eq!(links.near(ADDRESS, 7 * MINUTE), []);
     }
 
     #[test]
     fn a_hub_links_nobody_until_its_partners_are_gone() {
         let mut links = links();
-        for principal in 1..=20 {
+        for principal in 1..=21 {
             seen(&mut links, principal, ADDRESS, 5, 0);
         }
-        assert_eq!(links.near(1, 0), [], "twenty principals and the address");
+        assert_eq!(links.near(1, 0), []);
         seen(&mut links, 1, ADDRESS, 5, 30 * HOUR);
         seen(&mut links, 2, ADDRESS, 5, 30 * HOUR);
         assert_eq!(strength(&links, 1, 2, 30 * HOUR), 0.25);
@@ -267,7 +377,7 @@ mod tests {
         for id in 1..=100_000 {
             seen(&mut links, id * 7, id * 11, id * 13, id as i64 * 1_000_000);
         }
-        assert!(links.metrics().bytes < (1 << 20) + 512 * 4 * 104);
+        assert!(links.metrics().bytes < (1 << 20) + 512 * 4 * 112);
         assert!(links.metrics().evicted > 0);
     }
 }

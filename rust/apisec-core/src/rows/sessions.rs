@@ -44,14 +44,14 @@ const LAST: usize = 1;
 const ID: usize = 2;
 /// Low bits of LAST: who was seen with whom, 65 us of a time that is asked for minutes.
 const WITH: u64 = 0xFFFF;
-/// Who is seen with whom is noted again after this long.
-const HOUR: i64 = 3600 * SECOND;
+/// Who is seen with whom is noted again after this long, in nanoseconds.
+pub(super) const NOTED: i64 = 300 * SECOND;
 
-/// Who is seen with whom, and in which hour.
+/// Who is seen with whom, and in which stretch of time.
 fn with(r: &Record) -> u64 {
     let who = hash::mix(r.principal.max(1), r.credential.max(1));
     let place = hash::mix(r.place().max(1), r.user_agent.max(1));
-    (hash::mix(who, place) >> 16 ^ r.stream.div_euclid(HOUR) as u64) & WITH
+    (hash::mix(who, place) >> 16 ^ r.stream.div_euclid(NOTED) as u64) & WITH
 }
 
 /// When a session was last seen.
