@@ -79,6 +79,35 @@ enum Kind {
     Place,
 }
 
+/// A caller, and what he was seen with.
+#[derive(Debug)]
+struct Pairing {
+    time: i64,
+    actor: u64,
+    others: [(u64, Kind); 4],
+}
+
+impl Pairing {
+    /// None of a row on which nothing new is seen.
+    fn of(r: &Record) -> Option<Self> {
+        let actor = if r.principal == 0 {
+            r.session
+        } else {
+            r.principal
+        };
+        (r.marks & PAIRED != 0).then(|| Self {
+            time: r.stream,
+            actor,
+            others: [
+                (hash::mix(r.place(), r.user_agent.max(1)), Kind::Place),
+                (r.place(), Kind::Place),
+                (r.session, Kind::Own),
+                (r.credential, Kind::Own),
+            ],
+        })
+    }
+}
+
 /// The table of nodes.
 #[derive(Debug)]
 pub struct Links {
@@ -102,23 +131,34 @@ impl Links {
     /// Notes who is seen with whom in the rows from `from` on and before `to`, as the sessions' step marked them.
     pub fn observe(&mut self, batch: &SpanBatch, from: usize, to: usize) {
         let rows = batch.records().skip(from).take(to.saturating_sub(from));
-        for r in rows.filter(|r| r.marks & PAIRED != 0) {
-            self.pair(r);
+        let pairings: Vec<_> = rows.filter_map(Pairing::of).collect();
+        self.warm(&pairings);
+        for pairing in &pairings {
+            self.pair(pairing);
         }
     }
 
-    fn pair(&mut self, r: &Record) {
-        self.settle(r.stream);
-        let actor = if r.principal == 0 {
-            r.session
-        } else {
-            r.principal
-        };
-        let device = hash::mix(r.place(), r.user_agent.max(1));
-        self.join(actor, device, Kind::Place, r.stream);
-        self.join(actor, r.place(), Kind::Place, r.stream);
-        self.join(actor, r.session, Kind::Own, r.stream);
-        self.join(actor, r.credential, Kind::Own, r.stream);
+    /// Reads what is about to be used: reads that do not wait for each other cost a fraction of reads that do.
+    fn warm(&mut self, pairings: &[Pairing]) {
+        let ids = pairings.iter().flat_map(|of| {
+            let others = of.others.map(|(id, _)| id);
+            std::iter::once(of.actor).chain(others)
+        });
+        let ids: Vec<_> = ids.collect();
+        let mut slots = vec![NONE; ids.len()];
+        self.table.find_all(&ids, &mut slots);
+        self.table.warm(&slots);
+    }
+
+    fn pair(&mut self, of: &Pairing) {
+        self.settle(of.time);
+        let mut known = NONE;
+        for (other, kind) in of.others {
+            if of.actor != 0 && other != 0 && of.actor != other {
+                known = self.note(of.actor, known, Kind::Own, other, of.time);
+                self.note(other, NONE, kind, of.actor, of.time);
+            }
+        }
         self.pairings += 1;
     }
 
@@ -135,19 +175,12 @@ impl Links {
         self.settled = (self.pairings, second);
     }
 
-    fn join(&mut self, actor: u64, other: u64, kind: Kind, time: i64) {
-        if actor != 0 && other != 0 && actor != other {
-            self.note(actor, Kind::Own, other, time);
-            self.note(other, kind, actor, time);
-        }
-    }
-
     /// Notes a partner of a node; past one more than a hub needs, in place of the one not seen for longest.
-    fn note(&mut self, node: u64, kind: Kind, other: u64, time: i64) {
-        let slot = self.table.visit(node, NONE, self.pairings, time);
+    fn note(&mut self, node: u64, slot: u32, kind: Kind, other: u64, time: i64) -> u32 {
+        let slot = self.table.visit(node, slot, self.pairings, time);
         let (cells, spill) = self.table.parts(slot);
         let Some(([handle, place], first)) = cells.split_first_chunk_mut::<2>() else {
-            return;
+            return slot;
         };
         *place = u64::from(kind == Kind::Place);
         let list = spill.list_mut(*handle);
@@ -169,6 +202,7 @@ impl Links {
             None => spill.insert(handle, length, &[other, now << 32 | now]),
         }
         self.table.charge(slot);
+        slot
     }
 
     /// Who is linked with an id at a time, the strongest first, each with its strength.
@@ -308,13 +342,15 @@ mod tests {
     }
 
     fn seen(links: &mut Links, principal: u64, client: u64, agent: u64, time: i64) {
-        links.pair(&Record {
+        let row = Record {
             principal,
             client,
             user_agent: agent,
             stream: time,
+            marks: PAIRED,
             ..Record::default()
-        });
+        };
+        Pairing::of(&row).iter().for_each(|of| links.pair(of));
     }
 
     fn strength(links: &Links, from: u64, to: u64, now: i64) -> f64 {

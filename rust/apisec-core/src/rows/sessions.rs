@@ -42,16 +42,26 @@ const SECOND: i64 = 1_000_000_000;
 const FIRST: usize = 0;
 const LAST: usize = 1;
 const ID: usize = 2;
-/// Low bits of LAST: who was seen with whom, 65 us of a time that is asked for minutes.
+/// Low bits of LAST, 65 us of a time that is asked for minutes: when it was last noted who is seen with whom, and who.
 const WITH: u64 = 0xFFFF;
-/// Who is seen with whom is noted again after this long, in nanoseconds.
-pub(super) const NOTED: i64 = 300 * SECOND;
+const WHO: u64 = 0xFF;
+/// A session is noted at most once in so long, whatever changes in it, in nanoseconds; by these its notes are numbered.
+const TURN: i64 = 16 * SECOND;
+/// It is noted again after this long even when nothing changes.
+pub(super) const NOTED: i64 = 20 * TURN;
 
-/// Who is seen with whom, and in which stretch of time.
+/// What is noted of a row: eight bits of time, eight of who is seen with whom.
 fn with(r: &Record) -> u64 {
     let who = hash::mix(r.principal.max(1), r.credential.max(1));
     let place = hash::mix(r.place().max(1), r.user_agent.max(1));
-    (hash::mix(who, place) >> 16 ^ r.stream.div_euclid(NOTED) as u64) & WITH
+    let turn = r.stream.div_euclid(TURN) as u64;
+    turn << 8 & WITH | hash::mix(who, place) >> 32 & WHO
+}
+
+/// Whether it is time to note `with` of a session, of which `noted` was noted last.
+fn is_due(noted: u64, with: u64) -> bool {
+    let turns = (with >> 8).wrapping_sub(noted >> 8) & WHO;
+    turns >= (NOTED / TURN) as u64 || (turns > 0 && (with ^ noted) & WHO != 0)
 }
 
 /// When a session was last seen.
@@ -206,11 +216,12 @@ impl Sessions {
             cells[LAST] = 0;
             cells[ID] = id;
         }
-        let (last, with) = (last(cells).max(r.time), with(r));
-        if known.is_none() || cells[LAST] & WITH != with {
+        let (last, with, noted) = (last(cells).max(r.time), with(r), cells[LAST] & WITH);
+        let due = known.is_none() || is_due(noted, with);
+        if due {
             r.marks |= PAIRED;
         }
-        cells[LAST] = last as u64 & !WITH | with;
+        cells[LAST] = last as u64 & !WITH | if due { with } else { noted };
         id
     }
 
