@@ -12,6 +12,7 @@ import pytest
 from tests.otlp import request, span
 from tests.unit.rows.test_understanding import Understanding
 
+from apisec_otel import semconv
 from apisec_otel.processors.sessions import Sessions
 from apisec_otel.spans.columns import records
 
@@ -113,6 +114,15 @@ def test_a_refused_token_is_nobody_whatever_it_claims() -> None:
     row = known.row(CALL | {"http.response.status_code": 401, AUTHORIZATION: [f"Bearer {jwt(sub='ann')}"]})
     assert (row["principal"], row["credential"] != 0) == (0, True)
     assert principal(known, {"user.id": "ann", AUTHORIZATION: [f"Bearer {jwt(sub='x')}"]}) == known.text("ann")
+
+
+def test_a_token_leaves_overwritten_and_its_subject_nowhere() -> None:
+    known, token = tokens(), jwt(iss="https://id", sub="sesame")
+    batch = known.batch(request(span(1, CALL | {AUTHORIZATION: [f"Bearer {token}"]})))
+    batch.annotate(0, {semconv.PRINCIPAL_HASH: f"{records(batch)['principal'][0]:016x}"})
+    (out,) = batch.encode()
+    assert token.encode() not in out
+    assert b"sesame" not in out
 
 
 def test_claims_are_read_only_when_asked() -> None:
