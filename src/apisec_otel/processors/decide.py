@@ -21,11 +21,9 @@ from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
 from apisec_otel.spans.batch import NativeBatch, Released, SpanBatch, Value
-from apisec_otel.telemetry import Kind
 
 WIDE: Final = 8
 """Bit of a row's marks: its client can take any address of its network (IPv6)."""
-LINK_METRICS: Final[Mapping[str, Kind]] = {"entries": "gauge", "bytes": "gauge", "evicted": "counter", "expired": "counter"}
 RESTART: Final = 600 * 10**9
 """A row in time that starts further back than this begins another recording."""
 
@@ -70,8 +68,10 @@ class DecideSettings:
         links = Links(LinkSettings(bytes=self.links, half_life=_nanoseconds(self.link_half_life), hub=self.hub))
         decide = Decide(self, host.view, host.vocabulary.hash, host.endpoint_names, links)
         host.telemetry.observe("apisec_risk_evicted", lambda: float(decide.evicted), "counter")
-        for name, kind in LINK_METRICS.items():
-            host.telemetry.observe(f"apisec_links_{name}", partial(_metric, links, name), kind)
+        for name in ("entries", "bytes"):
+            host.telemetry.observe(f"apisec_links_{name}", partial(_metric, links, name))
+        for name in ("evicted", "expired"):
+            host.telemetry.observe(f"apisec_links_{name}", partial(_metric, links, name), "counter")
         return decide
 
 
