@@ -40,7 +40,9 @@ const SECOND: i64 = 1_000_000_000;
 /// The half of a word that holds the last second.
 const SECONDS: u64 = 0xFFFF_FFFF;
 /// Pairings between two settlings of the table.
-const SEGMENT: u64 = 512;
+const SEGMENT: u64 = 128;
+/// Pairings whose nodes are read at once.
+const TOGETHER: usize = 64;
 /// Words of a partner: its id, and the seconds when the two were first and last seen together.
 const PARTNER: usize = 2;
 /// Words of an entry: the handle of its list, whether it is a place, and its first partners, for most have no more.
@@ -131,10 +133,14 @@ impl Links {
     /// Notes who is seen with whom in the rows from `from` on and before `to`, as the sessions' step marked them.
     pub fn observe(&mut self, batch: &SpanBatch, from: usize, to: usize) {
         let rows = batch.records().skip(from).take(to.saturating_sub(from));
-        let pairings: Vec<_> = rows.filter_map(Pairing::of).collect();
-        self.warm(&pairings);
-        for pairing in &pairings {
-            self.pair(pairing);
+        let mut pairings = rows.filter_map(Pairing::of);
+        loop {
+            let some: Vec<_> = pairings.by_ref().take(TOGETHER).collect();
+            self.warm(&some);
+            some.iter().for_each(|pairing| self.pair(pairing));
+            if some.len() < TOGETHER {
+                break;
+            }
         }
     }
 
@@ -413,7 +419,7 @@ mod tests {
         for id in 1..=100_000 {
             seen(&mut links, id * 7, id * 11, id * 13, id as i64 * 1_000_000);
         }
-        assert!(links.metrics().bytes < (1 << 20) + 512 * 4 * 112);
+        assert!(links.metrics().bytes < (1 << 20) + 128 * 5 * 112);
         assert!(links.metrics().evicted > 0);
     }
 }
