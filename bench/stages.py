@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from apisec_otel import _native, builtin, semconv
 from apisec_otel.component import Host
+from apisec_otel.findings.links import Links, LinkSettings
 from apisec_otel.plan import build
 from apisec_otel.processors.endpoints import Endpoints
 from apisec_otel.processors.requests import Requests
@@ -45,6 +46,7 @@ def measure(requests: list[bytes]) -> tuple[dict[str, float], int, int]:
     vocabulary = _native.Vocabulary(semconv.vocabulary_json(), b"a bench's secret")
     held = _native.Steps(json.dumps({"bytes": 32 << 20}))
     steps = {kind.__name__.lower(): kind().build(Host(vocabulary=vocabulary)) for kind in (Requests, Endpoints, Sessions)}
+    links = Links(LinkSettings(bytes=8 << 20, half_life=6 * 3600 * 10**9, hub=20))
     shipped = {id: builtin.load("detectors", id) for id in builtin.known("detectors") if id not in SYNTHETIC}
     few, many = plan(shipped), plan(shipped | SYNTHETIC)
     spans = rows = 0
@@ -55,6 +57,8 @@ def measure(requests: list[bytes]) -> tuple[dict[str, float], int, int]:
         batch = SpanBatch(native)
         for name, step in steps.items():
             timed(name, step.process, batch)
+        links.begin(native)
+        timed("links", links.follow, len(native))
         timed("plan, shipped detectors", few.run, native)
         timed("plan, 20 synthetic ones more", many.run, native)
         timed("hold for Step rows, and release", held.process, native)

@@ -41,6 +41,7 @@ CAPS: Final = {
     "endpoints::template_memory": 16,
     "sessions::max_bytes": 32,
     "detect::max_bytes": 128,
+    "decide::links": 8,
     "detect::max_held": 32,
 }
 """In MiB: what the full flood meets, the defaults. A smaller one meets as much less."""

@@ -31,7 +31,7 @@ def page() -> str:
         markdown.table(head, known),
         "## Attributes that are read",
         ATTRIBUTES,
-        markdown.table(("what", "sources, in order"), ((f"`{name}`", _sources(found)) for name, found in _vocabulary().items())),
+        markdown.table(("what", "sources, in order"), ((f"`{name}`", _sources(found)) for name, found in _vocabulary().items() if found)),
         MISSING + ", ".join(f"`{value}`" if value else "nothing" for value in semconv.MISSING) + ".",
         "## Secrets",
         SECRETS,

@@ -89,6 +89,8 @@ ANALYSING: tuple[Fixed | Setting, ...] = (
             "earliest judged before their time, and counted"),
     Fixed("How long a request waits for those before it", "6 s", "judged last, and counted", f"{CORE}/rows/steps.rs", "WAIT: i64 = 6"),
     Setting("Pairs of entity and endpoint with a risk", "processors", "decide", "entities", "longest quiet out; `apisec_risk_evicted`"),
+    Setting("Memory of links", "processors", "decide", "links", "least useful out; `apisec_links_evicted`"),
+    Setting("Ids that one may be linked with", "processors", "decide", "hub", "it links nobody"),
     Setting("Findings remembered as shown", "processors", "decide", "repeats", "oldest out"),
     Fixed("Teachers of a baseline before it judges", "20", "unknown, so its condition says nothing", f"{CORE}/kernels/learned.rs",
           "SUPPORT: usize = 20"),

@@ -50,6 +50,23 @@ def transcode(json: bytes) -> bytes:
 def split(request: bytes, max_spans: int, max_bytes: int) -> list[bytes]:
     """A request cut at span boundaries into parts of at most `max_spans` spans and `max_bytes` bytes."""
 
+class Links:
+    """Which ids were seen together, directly or over others."""
+
+    def __new__(cls, settings: str) -> Links: ...
+    def observe(self, batch: SpanBatch, start: int, end: int) -> None:
+        """Notes the rows from `start` on and before `end`."""
+    def near(self, id: int, now: int) -> list[tuple[int, float]]:
+        """The ids linked with one at a time (ns), the strongest first, each with its strength, 0 to 1."""
+    def shards(self) -> Iterator[bytes]:
+        """Its state, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout. ValueError: no shard."""
+    def restart(self) -> None:
+        """Forgets all links."""
+    def metrics(self) -> dict[str, int]:
+        """`entries` and `bytes` now; `evicted` and `expired` since the start."""
+
 Released: TypeAlias = tuple[SpanBatch, bytes, bytes]
 """Requests in order of time; as u64 which request each is, as u32 the row of the batch in hand before which it was released."""
 

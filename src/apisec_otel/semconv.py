@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from apisec_otel.ladder import Rung, principal_ladder, session_ladder
+
 SERVER: Final = 2
 """`Span.kind` of a call received."""
 
@@ -48,8 +50,10 @@ HEADER_PREFIXES: Final = (
 REQUEST_PREFIXES: Final = ("http.request.header.", "rpc.request.metadata.", "rpc.grpc.request.metadata.")
 
 SECRET_HEADERS: Final = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token")
-CREDENTIAL_HEADERS: Final = ("header:authorization", "header:x-api-key", "header:x-auth-token")
-"""What the word `credential` in a ladder stands for. Cookies are not among them: trackers change them at every call."""
+CREDENTIAL_HEADERS: Final = ("authorization", "x-api-key", "x-auth-token")
+"""What the word `credential` in a ladder stands for. The cookie header is not among them: trackers change it at every call."""
+ISSUER: Final = "iss"
+"""The claim that says in whose words a token speaks."""
 SECRET_QUERIES: Final = ("token", "access_token", "api_key", "password", "code", "sig")
 QUERY_CARRIERS: Final = ("url.query", "http.target", "url.full", "http.url")
 """Attributes in which a query string may stand."""
@@ -65,7 +69,8 @@ class Source:
     `read` is one of: text, number (numbers, numeric strings, the first element of an array), list (a string or the
     first element of an array), last (a string or the last element of an array), target.path, target.query,
     url.scheme, url.host, url.path, url.query, host (less its port), grpc_status (number or name, as HTTP status),
-    flag (true or false), constant:TEXT (present means TEXT).
+    flag (true or false), credential (as list; its scheme alone says nothing), cookie:NAME (one cookie of a header),
+    claims:A,B (claims of a token's payload, the last of which must be there), constant:TEXT (present means TEXT).
     """
 
     key: str
@@ -85,9 +90,9 @@ class VocabularySettings:
     """What configuration adds to the vocabulary."""
 
     principal: tuple[str, ...] = ("user.id", "enduser.id", "credential")
-    """Who calls: attributes, then headers (`header:NAME`, or `credential` for the usual ones); the first present wins."""
+    """Who calls: attributes, `jwt:CLAIM`, then `header:NAME` (`credential`: the usual ones) and `cookie:NAME`; the first present wins."""
     session: tuple[str, ...] = ("session.id", "principal", "client")
-    """What groups calls: attributes, and the words `principal` and `client`."""
+    """What groups calls: attributes, `header:NAME`, `cookie:NAME`, and the words `principal` and `client`."""
     secret_headers: tuple[str, ...] = ()
     """More headers whose values are overwritten on the way out."""
     secret_queries: tuple[str, ...] = ()
@@ -186,20 +191,18 @@ COLUMNS: Final[dict[str, tuple[Source, ...]]] = {
         *_spans(*header_keys("content-length", ["http.response.header."]), read="number"),
     ),
 }
-"""Sources of every column that no setting changes; `user`, `credential` and `session` come from the settings."""
+"""Sources of every column that no setting changes; `user`, `claim`, `credential` and `session` come from the settings."""
 
 
 def columns(settings: VocabularySettings) -> dict[str, tuple[Source, ...]]:
     """All columns with their sources. A ladder in an impossible order is a ValueError that says so."""
-    is_header = [step == "credential" or step.startswith("header:") for step in settings.principal]
-    if is_header != sorted(is_header):
-        raise ValueError(f"sessions::principal: attributes come before headers; here: {', '.join(settings.principal)}")
-    attributes = settings.principal[: is_header.count(False)]
+    principal = principal_ladder(settings.principal)
     return {
         **COLUMNS,
-        "user": _spans(*attributes),
-        "credential": tuple(source for name in _headers(settings.principal) for source in _header(name)),
-        "session": _session(settings.session),
+        "user": _sources(rung for rung in principal if rung.kind == "attribute"),
+        "claim": _sources(rung for rung in principal if rung.kind == "jwt"),
+        "credential": _sources(rung for rung in principal if rung.kind not in ("attribute", "jwt")),
+        "session": _sources(rung for rung in session_ladder(settings.session) if rung.kind != "word"),
         **{f"custom.{number}": _custom(keys, kind) for number, (_, keys, kind) in enumerate(sorted(settings.custom))},
     }
 
@@ -208,25 +211,36 @@ def _custom(keys: tuple[str, ...], kind: CustomKind) -> tuple[Source, ...]:
     return tuple(Source(key, CUSTOM_READ[kind], at) for key in keys for at in ("span", "resource"))
 
 
-def _headers(ladder: tuple[str, ...]) -> list[str]:
-    """The headers that a ladder names, in order."""
-    steps = [step for word in ladder for step in (CREDENTIAL_HEADERS if word == "credential" else (word,))]
-    return list(dict.fromkeys(step.removeprefix("header:") for step in steps if step.startswith("header:")))
+def _sources(ladder: Iterable[Rung]) -> tuple[Source, ...]:
+    """Where the rungs of a ladder may stand, in order."""
+    return tuple(dict.fromkeys(source for rung in ladder for source in _places(rung)))
 
 
-def _session(ladder: tuple[str, ...]) -> tuple[Source, ...]:
-    sources: list[Source] = []
-    for step in ladder:
-        if step in ("principal", "client"):
-            continue
-        sources += _header(step.removeprefix("header:")) if step.startswith("header:") else _spans(step)
-    return tuple(sources)
+def _places(rung: Rung) -> Iterable[Source]:
+    match rung.kind:
+        case "attribute":
+            return _spans(rung.name)
+        case "jwt":
+            # Two issuers may call different people by the same name.
+            return _header("authorization", f"claims:{ISSUER},{rung.name}")
+        case "cookie":
+            return _header("cookie", f"cookie:{rung.name}")
+        case "header":
+            return _header(rung.name, "credential")
+        case "word":
+            return [source for name in CREDENTIAL_HEADERS for source in _header(name, "credential")]
+
+
+def _headers(ladder: Iterable[Rung]) -> list[str]:
+    """The headers that a ladder names."""
+    return [rung.name for rung in ladder if rung.kind == "header"]
 
 
 def vocabulary_json(settings: VocabularySettings | None = None) -> str:
     """The vocabulary that the native codec reads, as JSON; the same settings give the same text."""
     settings = settings or VocabularySettings()
-    headers = dict.fromkeys((*SECRET_HEADERS, *settings.secret_headers, *_headers((*settings.principal, *settings.session))))
+    named = _headers((*principal_ladder(settings.principal), *session_ladder(settings.session)))
+    headers = dict.fromkeys((*SECRET_HEADERS, *settings.secret_headers, *named))
     secrets = [key for name in headers for key in header_keys(name, HEADER_PREFIXES)]
     spec = {
         "kinds": [SERVER],

@@ -20,7 +20,8 @@ SOURCES: dict[str, list[tuple[str, str, str]]] = {
     "forwarded": [("span", "h.forwarded", "last")],
     "namespace": [("span", "h.forwarded", "joined")],
     "user": [("span", "user.id", "text")],
-    "credential": [("span", "h.authorization", "list")],
+    "credential": [("span", "h.authorization", "credential"), ("span", "h.cookie", "cookie:sid")],
+    "claim": [("span", "h.authorization", "claims:iss,sub")],
     "agent": [("span", "ua", "text")],
     "rpc": [("span", "rpc.method", "text")],
     "http": [("span", "http.route", "text")],
@@ -53,6 +54,9 @@ TEXTS = [
         b"a=b=token=c",
         b"toke%6E=1&%53iG=2&xtoken=3&=token=4",
     ),
+    *(b"Bearer  a b", b" bearer ***", b"Basic ", b'a=1; sid="2";sid=3', b" sid = 4 ;", b"sid=***;sid=5", b'sid="', b"Bearer e30.e30.x"),
+    b"Bearer e30.eyJpc3MiOiJhIiwic3ViIjoiNyJ9.x",
+    b"e30.eyJzdWIiOjd9.",
     *(b"\xff\xfe", b"caf\xc3\xa9", b"x" * 70, b"://h", b"https://h", b"/x#y?z", b"a;token=b&c", b"%tok=1&%7%74oken=2"),
 ]
 

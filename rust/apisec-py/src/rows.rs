@@ -1,9 +1,10 @@
-//! The processors `requests`, `endpoints` and `sessions`: settings and state, one call a batch.
+//! What the processors keep of rows: settings and state, one call a batch.
 
 use crate::batch::{SpanBatch, Vocabulary};
 use crate::detach::detached;
 use crate::snapshot::{self, Shards};
-use apisec_core::rows::{coverage, endpoints, requests, sessions, steps};
+use apisec_core::rows::{coverage, endpoints, links, requests, sessions, steps};
+use apisec_core::table::Metrics;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -175,13 +176,7 @@ impl Sessions {
     }
 
     fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let metrics = lock(&self.0).metrics();
-        let counts = PyDict::new(py);
-        counts.set_item("entries", metrics.entries)?;
-        counts.set_item("bytes", metrics.bytes)?;
-        counts.set_item("evicted", metrics.evicted)?;
-        counts.set_item("expired", metrics.expired)?;
-        Ok(counts)
+        counted(py, lock(&self.0).metrics())
     }
 
     /// Its state as shards, each copied when it is asked for.
@@ -197,6 +192,57 @@ impl Sessions {
     /// After the last shard: what was not in them.
     fn loaded(&self) -> PyResult<Vec<String>> {
         snapshot::loaded(&self.0)
+    }
+}
+
+fn counted(py: Python<'_>, metrics: Metrics) -> PyResult<Bound<'_, PyDict>> {
+    let counts = PyDict::new(py);
+    counts.set_item("entries", metrics.entries)?;
+    counts.set_item("bytes", metrics.bytes)?;
+    counts.set_item("evicted", metrics.evicted)?;
+    counts.set_item("expired", metrics.expired)?;
+    Ok(counts)
+}
+
+/// Who is linked with whom.
+#[pyclass(frozen, module = "apisec_otel._native")]
+pub struct Links(Arc<Mutex<links::Links>>);
+
+#[pymethods]
+impl Links {
+    #[new]
+    fn new(settings: &str) -> PyResult<Self> {
+        Ok(Self(Arc::new(Mutex::new(links::Links::new(parse(
+            settings,
+        )?)))))
+    }
+
+    fn observe(&self, py: Python<'_>, batch: &SpanBatch, start: usize, end: usize) -> PyResult<()> {
+        detached(py, || {
+            batch.with_mut(|batch| lock(&self.0).observe(batch, start, end))
+        })
+    }
+
+    fn near(&self, id: u64, now: i64) -> Vec<(u64, f64)> {
+        lock(&self.0).near(id, now)
+    }
+
+    fn restart(&self) {
+        lock(&self.0).restart();
+    }
+
+    fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        counted(py, lock(&self.0).metrics())
+    }
+
+    /// Its state as shards, each copied when it is asked for.
+    fn shards(&self) -> Shards {
+        Shards::of(self.0.clone())
+    }
+
+    /// Takes up a shard; false when it is of another layout.
+    fn load(&self, py: Python<'_>, shard: &[u8]) -> PyResult<bool> {
+        snapshot::load(py, &self.0, shard)
     }
 }
 
@@ -334,6 +380,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Requests>()?;
     module.add_class::<Endpoints>()?;
     module.add_class::<Sessions>()?;
+    module.add_class::<Links>()?;
     module.add_class::<Coverage>()?;
     module.add_class::<Steps>()
 }

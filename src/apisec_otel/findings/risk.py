@@ -1,8 +1,13 @@
-"""What an entity has accumulated: 1 - product over (detector, endpoint) of (1 - best request score)."""
+"""What an entity has accumulated: 1 - product over (detector, endpoint) of (1 - best request score).
+
+The best score is its own, or that of a linked entity times the strength of the link: linked entities together have at
+most the risk that they would have had as one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from math import prod
 
 from apisec_otel.findings.recent import Recent
@@ -14,6 +19,8 @@ Row = tuple[int, int, list[tuple[str, int, float]]]
 
 ROWS = 128
 """Pairs of a piece."""
+SHARING = 20
+"""Most linked entities whose risk counts."""
 
 
 def accumulated(scores: Iterable[float]) -> float:
@@ -42,8 +49,11 @@ class EntityRisk:
     def __len__(self) -> int:
         return self._held
 
-    def add(self, entity: int, pair: Pair, score: float, now: int) -> float:
-        """Counts a request's score and answers the entity's. Entity 0 (not known) accumulates nothing."""
+    def add(self, entity: int, pair: Pair, score: float, now: int, near: Iterable[tuple[int, float]] = ()) -> float:
+        """Counts a request's score and answers the entity's. Entity 0 (not known) accumulates nothing.
+
+        `near`: entities that are linked with it, the strongest first, each with the strength of the link.
+        """
         if not entity:
             return score
         self._expire(now)
@@ -52,7 +62,15 @@ class EntityRisk:
             self._held += pair not in best
             best[pair] = max(score, best.get(pair, 0.0))
         self._put(entity, max(now, last), best)
-        return accumulated(best.values())
+        return accumulated(self._shared(best, near).values())
+
+    def _shared(self, best: dict[Pair, float], near: Iterable[tuple[int, float]]) -> dict[Pair, float]:
+        known = ((self._entities.get(other), strength) for other, strength in near)
+        shared = dict(best)
+        for found, strength in islice(((found, strength) for found, strength in known if found), SHARING):
+            for pair, score in found[1].items():
+                shared[pair] = max(strength * score, shared.get(pair, 0.0))
+        return shared
 
     def rows(self) -> Iterator[list[Row]]:
         """What is remembered, in pieces, longest untouched first."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import numpy as np
 
 from apisec_otel import semconv
-from apisec_otel.component import EndpointNames, Host
+from apisec_otel.component import EndpointNames, Host, Size
 from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, Suppressed, finding_id
+from apisec_otel.findings.links import Links, LinkSettings
 from apisec_otel.findings.repeats import Repeats
 from apisec_otel.findings.risk import EntityRisk
 from apisec_otel.findings.rows import Records, View
@@ -18,6 +22,8 @@ from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
 from apisec_otel.spans.batch import NativeBatch, Released, SpanBatch, Value
 
+WIDE: Final = 8
+"""Bit of a row's marks: its client can take any address of its network (IPv6)."""
 RESTART: Final = 600 * 10**9
 """A row in time that starts further back than this begins another recording."""
 
@@ -38,6 +44,12 @@ class DecideSettings:
     """Most pairs of entity and (detector, endpoint) whose risk is kept; the entity longest quiet goes first."""
     repeats: int = 65_536
     """Most findings remembered as shown; the oldest goes first."""
+    link_half_life: timedelta = timedelta(hours=6)
+    """A link between two ids that were seen together is half as strong after this long, and forgotten after four times as long."""
+    hub: int = 20
+    """An id linked to more than so many others, as an address that many people share, links nobody."""
+    links: Size = 8 << 20
+    """Most memory for who was seen with whom; past it the least useful are forgotten."""
 
     def __post_init__(self) -> None:
         """Refuses tables that hold nothing and times that go back."""
@@ -45,11 +57,22 @@ class DecideSettings:
             raise ValueError("entities and repeats must be at least 1")
         if min(self.dedup, self.forget) < timedelta():
             raise ValueError("dedup and forget must not be negative")
+        if self.hub < 1 or self.link_half_life <= timedelta():
+            raise ValueError("hub must be at least 1, and link_half_life greater than 0")
+
+    def table_bytes(self) -> int:
+        """Cap of the table of links."""
+        return self.links
 
     def build(self, host: Host) -> Decide:
         """The running step."""
-        decide = Decide(self, host.view, host.vocabulary.hash, host.endpoint_names)
+        links = Links(LinkSettings(bytes=self.links, half_life=_nanoseconds(self.link_half_life), hub=self.hub))
+        decide = Decide(self, host.view, host.vocabulary.hash, host.endpoint_names, links)
         host.telemetry.observe("apisec_risk_evicted", lambda: float(decide.evicted), "counter")
+        for name in ("entries", "bytes"):
+            host.telemetry.observe(f"apisec_links_{name}", partial(_metric, links, name))
+        for name in ("evicted", "expired"):
+            host.telemetry.observe(f"apisec_links_{name}", partial(_metric, links, name), "counter")
         return decide
 
 
@@ -58,17 +81,21 @@ class Decide:
 
     In: a batch and what was raised on its rows. Out: a finding for each signal, repeats included with their cause;
     every row with a signal is annotated. Python runs for each signal, never for each span. `view` shows a batch's rows,
-    `keyed_hash` makes ids.
+    `keyed_hash` makes ids; without `links` nobody is linked.
     """
 
-    def __init__(self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames | None = None) -> None:
+    def __init__(
+        self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames | None = None, links: Links | None = None
+    ) -> None:
         self._settings, self._view, self._hash = settings, view, keyed_hash
-        self._names = names or EndpointNames()
+        self._names, self._links = names or EndpointNames(), links
         self.restart()
 
     def restart(self) -> None:
-        """Forgets what was shown and all risk."""
+        """Forgets what was shown, all risk and all links."""
         settings = self._settings
+        if self._links is not None:
+            self._links.restart()
         self._now = 0
         self._repeats = Repeats(settings.repeats, _nanoseconds(settings.dedup))
         self._risk = EntityRisk(settings.entities, _nanoseconds(settings.forget))
@@ -79,7 +106,9 @@ class Decide:
         return ""
 
     def snapshot(self) -> Iterator[bytes]:
-        """What was shown and all risk, as JSON, a piece at a time."""
+        """Links as native shards; what was shown and all risk as JSON, a piece at a time."""
+        if self._links is not None:
+            yield from self._links.snapshot()
         for shown in self._repeats.rows():
             yield json.dumps({"shown": shown}).encode()
         for risk in self._risk.rows():
@@ -88,11 +117,18 @@ class Decide:
 
     def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
         """Goes on from there."""
-        for shard in map(json.loads, shards):
-            self._repeats.take(shard.get("shown", ()))
-            self._risk.take(shard.get("risk", ()))
-            self._now = shard.get("now", self._now)
-        return ()
+        lost = []
+        for shard in shards:
+            if shard.startswith(b"{"):
+                self._take(json.loads(shard))
+            elif self._links is not None and not self._links.take(shard):
+                lost = ["links kept in another layout"]
+        return lost
+
+    def _take(self, said: Mapping[str, Any]) -> None:
+        self._repeats.take(said.get("shown", ()))
+        self._risk.take(said.get("risk", ()))
+        self._now = said.get("now", self._now)
 
     @property
     def evicted(self) -> int:
@@ -105,22 +141,33 @@ class Decide:
 
     def decide(self, batch: NativeBatch, raised: Sequence[Raised], steps: Released | None = None) -> list[Finding]:
         """The findings of the signals raised on the batch's rows, and on the Steps released before each, in that order."""
+        follow = self._follow(batch)
         if not raised and (steps is None or not steps.raised):
+            follow(len(batch))
             return []
         turns = [((row, 1, 0), batch, signals) for row, signals in _by_row(raised)]
         if steps is not None:
             turns += [((int(steps.before[row]), 0, row), steps.native, signals) for row, signals in _by_row(steps.raised)]
         views = {id(native): self._view(native) for _, native, _ in turns}
         findings: list[Finding] = []
-        for _, native, signals in sorted(turns, key=lambda turn: turn[0]):
+        for (turn, kind, _), native, signals in sorted(turns, key=lambda turn: turn[0]):
             records, row = views[id(native)], signals[0].row
+            follow(turn + kind)
             self._advance(records, row)
             judged = [self._finding(native, records, signal, step=native is not batch) for signal in signals]
             loud = [finding for finding in judged if finding.suppressed != "shadow"]
             if loud and native is batch:
                 batch.annotate(row, span_attributes(loud))
             findings += judged
+        follow(len(batch))
         return findings
+
+    def _follow(self, batch: NativeBatch) -> Callable[[int], None]:
+        """Notes who is seen with whom in a batch, up to a row."""
+        if self._links is None:
+            return lambda to: None
+        self._links.begin(batch)
+        return self._links.follow
 
     def _advance(self, records: Records, row: int) -> None:
         """Moves to the row's stream time, which no one client moves; rows that came late do not move it."""
@@ -135,7 +182,7 @@ class Decide:
         row, level = signal.row, Level(signal.severity)
         endpoint = int(records["endpoint"][row])
         trace_id, span_id = records["trace_id"][row].tobytes(), records["span_id"][row].tobytes()
-        risk, cause = self._weigh(signal, level, endpoint)
+        risk, cause = self._weigh(signal, level, endpoint, _carrier(signal, records[row]))
         return Finding(
             id=finding_id(self._hash, signal.detector, signal.entity, endpoint, trace_id, span_id),
             detector=signal.detector,
@@ -162,13 +209,24 @@ class Decide:
             step=step,
         )
 
-    def _weigh(self, signal: Raised, level: Level, endpoint: int) -> tuple[float, Suppressed | None]:
+    def _weigh(self, signal: Raised, level: Level, endpoint: int, carrier: int) -> tuple[float, Suppressed | None]:
         """The entity's risk with this signal, and why it is not shown. A detector on trial adds to nothing."""
         if signal.shadow:
             return 0.0, "shadow"
-        risk = self._risk.add(signal.entity, (signal.detector, endpoint), signal.score, self._now)
+        near = self._links.near(carrier, self._now) if self._links is not None and carrier else ()
+        risk = self._risk.add(carrier, (signal.detector, endpoint), signal.score, self._now, near)
         repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), level, self._now)
         return risk, "dedup" if repeated else None
+
+
+def _metric(links: Links, name: str) -> float:
+    return float(links.metrics()[name])
+
+
+def _carrier(signal: Raised, record: np.void) -> int:
+    """What carries the risk: the entity, or the network of a client that can take any address of it."""
+    roams = signal.entity_kind == "client" and int(record["marks"]) & WIDE
+    return int(record["network"]) if roams else signal.entity
 
 
 def _by_row(raised: Sequence[Raised]) -> list[tuple[int, list[Raised]]]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from apisec_otel.component import Host, Processor, Size
+from apisec_otel.ladder import principal_ladder, session_ladder
 from apisec_otel.processors.native import native_step, restored
 from apisec_otel.spans.batch import SpanBatch
 
@@ -30,9 +31,11 @@ class Sessions:
     longest: timedelta = timedelta(hours=24)
     """A session ends after this long in any case."""
     principal: tuple[str, ...] = ("user.id", "enduser.id", "header:authorization", "header:x-api-key", "header:x-auth-token")
-    """Who calls: attributes, then `header:NAME` (hashed); the first that is present wins."""
+    """Who calls: attributes, then `jwt:sub` (a claim of the bearer token, whose signature is not verified), then `header:NAME`
+    and `cookie:NAME`; hashed. The first that is present wins."""
     session: tuple[str, ...] = ("session.id", "principal", "client")
-    """What groups calls: attributes, and the words `principal` and `client`; the first that is present wins."""
+    """What groups calls: attributes, `header:NAME`, `cookie:NAME`, and the words `principal` and `client` (address, or IPv6 /64,
+    with user agent); the first that is present wins."""
     max_bytes: Size = 32 << 20
     """Most memory for sessions; past it the least useful are forgotten."""
 
@@ -42,9 +45,8 @@ class Sessions:
             raise ValueError("idle must be greater than 0, and longest at least idle")
         if not self.session:
             raise ValueError("session names at least one source, as in [session.id, principal, client]")
-        kinds = [each.startswith("header:") for each in self.principal]
-        if kinds != sorted(kinds):
-            raise ValueError("principal: attributes come before header:NAME")
+        principal_ladder(self.principal)
+        session_ladder(self.session)
 
     def vocabulary(self) -> dict[str, tuple[str, ...]]:
         """What it adds to the vocabulary."""

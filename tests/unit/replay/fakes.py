@@ -36,9 +36,11 @@ LAYOUT: list[tuple[str, str, int]] = [
     ("late", "i1", 106),
     ("repeat", "i1", 107),
     ("stream", "<i8", 112),
+    ("network", "<u8", 120),
+    ("marks", "<u4", 128),
 ]
 RECORD = np.dtype(
-    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 120}
+    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 136}
 )
 VIEW = native_view(LAYOUT)
 NAMED: dict[int, str] = {}

@@ -20,7 +20,7 @@ def test_the_same_settings_give_the_same_text():
 
 def test_it_has_every_column_of_the_codec():
     texts = "service namespace environment version method scheme host path query route client peer forwarded agent"
-    wanted = {*texts.split(), "user", "session", "credential", "role", "error", "status", "request_size", "response_size", "rpc"}
+    wanted = {*texts.split(), "user", "claim", "session", "credential", "role", "error", "status", "request_size", "response_size", "rpc"}
     assert {each["column"] for each in json.loads(vocabulary_json())["columns"]} == wanted
 
 
@@ -63,19 +63,19 @@ def test_every_spelling_of_a_secret_header_is_overwritten():
 
 def test_a_header_that_is_a_credential_is_a_secret_too():
     settings = VocabularySettings(principal=("user.id", "header:X-Customer"), session=("header:x-visit", "client"))
-    assert ("http.request.header.x-customer", "list") in sources("credential", settings)
-    assert ("http.request.header.x-visit", "list") in sources("session", settings)
+    assert ("http.request.header.x-customer", "credential") in sources("credential", settings)
+    assert ("http.request.header.x-visit", "credential") in sources("session", settings)
     secrets = json.loads(vocabulary_json(settings))["secret_headers"]
     assert {"http.request.header.x_customer", "http.request.header.x_visit"} <= set(secrets)
 
 
 def test_the_word_credential_stands_for_the_usual_headers():
-    assert sources("credential")[0] == ("http.request.header.authorization", "list")
+    assert sources("credential")[0] == ("http.request.header.authorization", "credential")
     assert sources("user") == [("user.id", "text"), ("enduser.id", "text")]
 
 
 def test_an_attribute_behind_a_header_is_refused():
-    with pytest.raises(ValueError, match="attributes come before headers"):
+    with pytest.raises(ValueError, match="attributes come first"):
         vocabulary_json(VocabularySettings(principal=("header:authorization", "user.id")))
 
 

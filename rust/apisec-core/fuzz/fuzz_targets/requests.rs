@@ -23,6 +23,9 @@ static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(|| {
         ("status", "span", "s", "grpc_status"),
         ("request_size", "span", "s", "number"),
         ("route", "span", "s", "constant:POST"),
+        ("credential", "span", "l", "credential"),
+        ("session", "span", "l", "cookie:s"),
+        ("claim", "span", "l", "claims:i,s"),
     ];
     let columns = sources.map(|(column, at, key, reading)| {
         format!(r#"{{"column": "{column}", "sources": [{{"at": "{at}", "key": "{key}", "as": "{reading}"}}]}}"#)

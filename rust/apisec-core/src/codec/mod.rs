@@ -12,6 +12,7 @@ mod record;
 mod row;
 pub(crate) mod secrets;
 mod split;
+pub(crate) mod token;
 mod value;
 mod vocabulary;
 
@@ -19,7 +20,7 @@ pub use batch::SpanBatch;
 pub use decode::decode;
 pub use encode::{Annotation, Annotations, encode};
 pub use member::{Member, Secret};
-pub use record::{CUSTOM, HTTP, RECORD_FIELDS, RESERVED, Record, Slice, Text};
+pub use record::{CUSTOM, HTTP, PAIRED, RECORD_FIELDS, RESERVED, Record, Slice, Text, WIDE};
 pub use split::{merge, split};
 pub use vocabulary::Vocabulary;
 

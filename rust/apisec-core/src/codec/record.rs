@@ -11,6 +11,11 @@ pub const RESERVED: u32 = 1;
 /// `Record::marks`: method or status is present.
 pub const HTTP: u32 = 4;
 
+/// `Record::marks`: the caller can take any address of his network (IPv6).
+pub const WIDE: u32 = 8;
+/// `Record::marks`: who is seen with whom has changed, or is due to be noted again.
+pub const PAIRED: u32 = 16;
+
 /// Columns that configuration may name.
 pub const CUSTOM: usize = 8;
 
@@ -205,6 +210,7 @@ record! {
     principal_text: Slice = "2<u4",
     session_text: Slice = "2<u4",
     credential_text: Slice = "2<u4",
+    claim_text: Slice = "2<u4",
     role_text: Slice = "2<u4",
     error_text: Slice = "2<u4",
     name_text: Slice = "2<u4",
@@ -224,7 +230,7 @@ record! {
     resource_prefix: u32 = "<u4",
     /// `SpanKind` as sent.
     kind: i32 = "<i4",
-    /// [`RESERVED`], [`HTTP`].
+    /// [`RESERVED`], [`HTTP`], [`WIDE`], [`PAIRED`].
     marks: u32 = "<u4",
 }
 
@@ -285,6 +291,7 @@ texts! {
     User "user" principal_text,
     Session "session" session_text,
     Credential "credential" credential_text,
+    Claim "claim" claim_text,
     Role "role" role_text,
     Error "error" error_text,
     Name "name" name_text,
@@ -312,6 +319,16 @@ impl Record {
             0 => 0,
             1 => 1,
             _ => -1,
+        }
+    }
+
+    /// Where the caller is: its address, or the network where that may take any address; 0 when it is not known.
+    #[inline]
+    pub fn place(&self) -> u64 {
+        if self.marks & WIDE == 0 {
+            self.client
+        } else {
+            self.network
         }
     }
 
@@ -394,6 +411,7 @@ impl Default for Record {
             principal_text: none,
             session_text: none,
             credential_text: none,
+            claim_text: none,
             role_text: none,
             error_text: none,
             name_text: none,

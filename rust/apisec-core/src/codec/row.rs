@@ -1,8 +1,11 @@
 //! The row under construction: for each column the value of the source of lowest rank so far.
 
+use std::ops::Range;
+
 use super::member::text;
 use super::reading::{grpc_code, grpc_text, host, number, path, query, url_host, url_scheme};
 use super::record::{HTTP, Record, Slice, Text};
+use super::token::{claims, cookie, credential};
 use super::value::{Scalar, Value, read_value};
 use super::vocabulary::{COLUMNS, Column, Number, Reading, Use, Vocabulary};
 use super::{keys, tags};
@@ -120,6 +123,12 @@ fn unpacked(word: u64) -> Slice {
     }
 }
 
+/// A range of a text.
+fn part(whole: Slice, range: Range<usize>) -> Slice {
+    let at = whole.at as usize;
+    Slice::new(at + range.start, at + range.end)
+}
+
 fn number_mut(record: &mut Record, column: Number) -> &mut f64 {
     match column {
         Number::Status => &mut record.status,
@@ -139,9 +148,11 @@ impl Source<'_, '_> {
                     ..slice
                 });
             }
+            (Reading::Cookie(name), value) => return self.cookie(name, value),
+            (Reading::Claims(names), value) => return self.claims(names, value),
             (Reading::Joined, Value::List { count: 2.., .. }) => self.joined(),
             (Reading::Last, Value::List { last, .. }) => self.scalar_text(last)?,
-            (Reading::First | Reading::Joined, Value::List { first, .. }) => {
+            (Reading::First | Reading::Joined | Reading::Credential, Value::List { first, .. }) => {
                 self.scalar_text(first)?
             }
             (_, Value::List { .. }) => return None,
@@ -151,6 +162,10 @@ impl Source<'_, '_> {
         if matches!(reading, Reading::Text | Reading::First) {
             return (!self.vocabulary.is_missing(content)).then_some(whole);
         }
+        if reading == Reading::Credential {
+            let (range, secret) = credential(content);
+            return (!self.vocabulary.is_missing(secret)).then(|| part(whole, range));
+        }
         let range = match reading {
             Reading::TargetPath | Reading::UrlPath => path(content),
             Reading::TargetQuery | Reading::UrlQuery => query(content),
@@ -159,12 +174,51 @@ impl Source<'_, '_> {
             Reading::Host => host(content),
             _ => 0..content.len(),
         };
-        let at = whole.at as usize;
-        let slice = Slice::new(at + range.start, at + range.end);
+        let slice = part(whole, range.clone());
         let missing = self
             .vocabulary
             .is_missing(content.get(range).unwrap_or_default());
         (!missing).then_some(slice)
+    }
+
+    /// The value of a cookie; of several header lines the first that has it.
+    #[cold]
+    fn cookie(&self, name: Slice, value: Value) -> Option<Slice> {
+        let mut lines = Vec::new();
+        match value {
+            Value::Scalar(Scalar::Text(line)) => lines.push(line),
+            Value::Scalar(_) => return None,
+            // The body was read before: what fails here cannot.
+            Value::List { .. } => {
+                let _ = list_texts(Cursor::over(self.bytes, self.body), &mut lines);
+            }
+        }
+        let name = name.of(&self.vocabulary.constants);
+        lines
+            .into_iter()
+            .find_map(|line| cookie(line.of(self.bytes), name).map(|range| part(line, range)))
+            .filter(|found| !self.vocabulary.is_missing(found.of(self.bytes)))
+    }
+
+    /// Claims of a token, with zero bytes between: the last says who, the others in whose words.
+    #[cold]
+    fn claims(&mut self, names: Slice, value: Value) -> Option<Slice> {
+        let (Value::Scalar(Scalar::Text(text))
+        | Value::List {
+            first: Scalar::Text(text),
+            ..
+        }) = value
+        else {
+            return None;
+        };
+        if text.len > self.vocabulary.limits.text {
+            return None;
+        }
+        let said = claims(text.of(self.bytes), names.of(&self.vocabulary.constants))?;
+        let known = said
+            .last()
+            .is_some_and(|last| !self.vocabulary.is_missing(last.as_bytes()));
+        known.then(|| self.make(said.join("\0").as_bytes()))
     }
 
     /// A custom column's word: a packed text, a number's bits, or 1 for true and 2 for false.

@@ -147,6 +147,12 @@ pub(crate) enum Reading {
     Host,
     GrpcStatus,
     Flag,
+    /// A credential, whose scheme alone says nothing.
+    Credential,
+    /// The cookie whose name is a stretch of `constants`.
+    Cookie(Slice),
+    /// Claims of a token, whose names with commas between are a stretch of `constants`.
+    Claims(Slice),
     /// A text of the vocabulary: a stretch of `constants`.
     Constant(Slice),
 }
@@ -168,11 +174,18 @@ impl Reading {
             "host" => Self::Host,
             "grpc_status" => Self::GrpcStatus,
             "flag" => Self::Flag,
+            "credential" => Self::Credential,
             _ => {
-                let text = name.strip_prefix("constant:")?;
+                let (kind, text) = name.split_once(':')?;
+                let make = match kind {
+                    "constant" => Self::Constant,
+                    "cookie" => Self::Cookie,
+                    "claims" => Self::Claims,
+                    _ => return None,
+                };
                 let at = constants.len();
                 constants.extend_from_slice(text.as_bytes());
-                Self::Constant(Slice::new(at, constants.len()))
+                make(Slice::new(at, constants.len()))
             }
         })
     }

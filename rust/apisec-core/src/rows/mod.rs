@@ -8,6 +8,7 @@ pub mod columns;
 pub mod coverage;
 pub mod endpoints;
 pub mod learned;
+pub mod links;
 pub mod memo;
 pub mod pages;
 pub mod query;

@@ -6,7 +6,7 @@ use super::address::{self, Network};
 use super::memo::Memo;
 use super::retries::{Retries, Seen, Written};
 use super::stream::Stream;
-use crate::codec::{Member, Record, SpanBatch};
+use crate::codec::{Member, Record, SpanBatch, WIDE};
 use crate::hash::Hasher;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -149,6 +149,9 @@ impl Requests {
             Some(address) => {
                 r.client = self.address(address);
                 r.network = self.address(address::neighbourhood(address));
+                if address.is_ipv6() {
+                    r.marks |= WIDE;
+                }
             }
             None => {
                 r.client = self.hasher.some(member.text(r.client_text));

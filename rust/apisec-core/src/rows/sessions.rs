@@ -3,7 +3,8 @@
 mod keep;
 
 use super::memo::Memo;
-use crate::codec::{Member, Record, Slice, SpanBatch};
+use crate::codec::token::scheme;
+use crate::codec::{Member, PAIRED, Record, Slice, SpanBatch};
 use crate::hash::{self, Hasher};
 use crate::table::Table;
 use serde::Deserialize;
@@ -41,6 +42,45 @@ const SECOND: i64 = 1_000_000_000;
 const FIRST: usize = 0;
 const LAST: usize = 1;
 const ID: usize = 2;
+/// Low bits of LAST, 65 us of a time that is asked for minutes: when it was last noted who is seen with whom, and who.
+const WITH: u64 = 0xFFFF;
+const WHO: u64 = 0xFF;
+/// A session is noted at most once in so long, whatever changes in it, in nanoseconds; by these its notes are numbered.
+const TURN: i64 = 16 * SECOND;
+/// It is noted again after this long even when nothing changes.
+pub(super) const NOTED: i64 = 20 * TURN;
+
+/// What is noted of a row: eight bits of time, eight of who is seen with whom.
+fn with(r: &Record) -> u64 {
+    let who = hash::mix(r.principal.max(1), r.credential.max(1));
+    let place = hash::mix(r.place().max(1), r.user_agent.max(1));
+    let turn = r.stream.div_euclid(TURN) as u64;
+    turn << 8 & WITH | hash::mix(who, place) >> 32 & WHO
+}
+
+/// Whether it is time to note `with` of a session, of which `noted` was noted last.
+fn is_due(noted: u64, with: u64) -> bool {
+    let turns = (with >> 8).wrapping_sub(noted >> 8) & WHO;
+    turns >= (NOTED / TURN) as u64 || (turns > 0 && (with ^ noted) & WHO != 0)
+}
+
+/// When a session was last seen.
+fn last(cells: &[u64]) -> i64 {
+    (cells[LAST] & !WITH) as i64
+}
+
+/// Whether a scheme is written `Bearer`, one blank behind it.
+fn is_usual(text: &[u8], scheme: &[u8], secret: &[u8]) -> bool {
+    text.len() == scheme.len() + 1 + secret.len()
+        && text.get(scheme.len()) == Some(&b' ')
+        && scheme.iter().enumerate().all(|(at, byte)| {
+            if at == 0 {
+                !byte.is_ascii_lowercase()
+            } else {
+                !byte.is_ascii_uppercase()
+            }
+        })
+}
 
 /// The processor's state: open sessions.
 #[derive(Debug)]
@@ -108,20 +148,31 @@ impl Sessions {
     }
 
     fn identify(&self, r: &mut Record, member: &Member) {
-        let credential = member.text(r.credential_text).trim_ascii();
-        r.credential = if credential.is_empty() {
-            0
-        } else {
-            self.hasher.text(credential)
-        };
-        let user = member.text(r.principal_text);
-        let trusted = if r.status == 401.0 { 0 } else { r.credential };
-        r.principal = if user.is_empty() {
-            trusted
-        } else {
-            self.hasher.text(user)
+        r.credential = self.credential(member.text(r.credential_text));
+        let user = self.hasher.some(member.text(r.principal_text));
+        let claim = self.hasher.some(member.text(r.claim_text));
+        let presented = if claim == 0 { r.credential } else { claim };
+        r.principal = match user {
+            // What was refused says nothing of who presented it.
+            0 if r.status == 401.0 => 0,
+            0 => presented,
+            user => user,
         };
         r.authenticated = if r.principal == 0 { -1 } else { 1 };
+    }
+
+    /// One id for `Bearer x` and `bearer  x`: schemes are the same in any case.
+    fn credential(&self, text: &[u8]) -> u64 {
+        match scheme(text) {
+            Some((word, secret)) if !is_usual(text, word, secret) => {
+                let mut usual = word.to_ascii_lowercase();
+                if let Some(first) = usual.first_mut() {
+                    first.make_ascii_uppercase();
+                }
+                self.hasher.text(&[&usual, &b" "[..], secret].concat())
+            }
+            _ => self.hasher.some(text),
+        }
     }
 
     fn settle(&mut self, stream: i64) {
@@ -137,7 +188,7 @@ impl Sessions {
         self.settled = (self.rows, second);
     }
 
-    fn session(&mut self, r: &Record, member: &Member, place: u64, row: usize) -> u64 {
+    fn session(&mut self, r: &mut Record, member: &Member, place: u64, row: usize) -> u64 {
         let Some(owner) = self
             .settings
             .order
@@ -162,10 +213,15 @@ impl Sessions {
                 ended.push((row, before));
             }
             cells[FIRST] = r.time as u64;
-            cells[LAST] = r.time as u64;
+            cells[LAST] = 0;
             cells[ID] = id;
         }
-        cells[LAST] = cells[LAST].max(r.time as u64);
+        let (last, with, noted) = (last(cells).max(r.time), with(r), cells[LAST] & WITH);
+        let due = known.is_none() || is_due(noted, with);
+        if due {
+            r.marks |= PAIRED;
+        }
+        cells[LAST] = last as u64 & !WITH | if due { with } else { noted };
         id
     }
 
@@ -176,7 +232,7 @@ impl Sessions {
             return None;
         }
         let cells = self.table.cells(slot);
-        let idle = r.time - cells[LAST] as i64 > self.settings.idle;
+        let idle = r.time - last(cells) > self.settings.idle;
         let long = r.time - cells[FIRST] as i64 > self.settings.longest;
         (cells[ID] != 0 && !idle && !long).then_some(cells[ID])
     }
@@ -190,14 +246,7 @@ impl Sessions {
         let (kind, value) = match source {
             Source::Session => (1, self.hasher.some(member.text(r.session_text))),
             Source::Principal => (2, r.principal),
-            Source::Client => (
-                3,
-                if r.client == 0 {
-                    0
-                } else {
-                    hash::mix(r.client, r.user_agent.max(1))
-                },
-            ),
+            Source::Client => (3, hash::mix(r.place(), r.user_agent.max(1))),
         };
         (value != 0).then(|| hash::mix(kind, value))
     }

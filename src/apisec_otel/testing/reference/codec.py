@@ -6,6 +6,8 @@ wire and, as in the native codec, leaves invalid UTF-8 alone.
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import re
 import urllib.parse
@@ -43,7 +45,7 @@ HASHED = {
 NUMBERS = ("status", "request_size", "response_size")
 TEXTS = (
     *("service", "namespace", "environment", "version", "method", "scheme", "host", "path", "query", "route", "rpc", "client", "peer"),
-    *("forwarded", "agent", "user", "session", "credential", "role", "error"),
+    *("forwarded", "agent", "user", "session", "credential", "claim", "role", "error"),
 )
 RESERVED, HTTP = 1, 4
 
@@ -206,10 +208,33 @@ class Codec:
             return _grpc_status(plain) if reading == "grpc_status" else _number(plain)
         if reading.startswith("constant:"):
             return reading.removeprefix("constant:").encode() if plain is not None else None
+        if reading.startswith("cookie:"):
+            return self._cookie(plain, reading.removeprefix("cookie:").encode())
+        if reading.startswith("claims:"):
+            return self._claims(plain, reading.removeprefix("claims:").split(","))
         text = _text(plain, reading, self.limits["text"])
+        if reading == "credential" and text is not None:
+            return None if self._is_missing(_behind_scheme(text)) else text.strip(BLANK)
         take = PARTS.get(reading)
         part = take(text) if take is not None and text is not None else text
         return None if part is None or self._is_missing(part) else part
+
+    def _cookie(self, plain: Any, name: bytes) -> bytes | None:
+        for line in plain if isinstance(plain, list) else [plain]:
+            for pair in line.split(b";") if isinstance(line, bytes) else ():
+                key, equals, value = pair.partition(b"=")
+                if equals and key.strip(BLANK) == name:
+                    value = value.strip(BLANK)
+                    quoted = len(value) > 1 and value[:1] == value[-1:] == b'"'
+                    value = value[1:-1] if quoted else value
+                    return None if self._is_missing(value) else value
+        return None
+
+    def _claims(self, plain: Any, names: list[str]) -> bytes | None:
+        token = (plain or [None])[0] if isinstance(plain, list) else plain
+        said = _payload(token) if isinstance(token, bytes) and len(token) <= self.limits["text"] else {}
+        values = [said.get(name, b"") for name in names]
+        return None if self._is_missing(values[-1]) else b"\0".join(values)
 
     def _is_missing(self, text: bytes) -> bool:
         return not text.strip(b"*") or text in [missing.encode() for missing in self.spec["missing"]]
@@ -217,6 +242,27 @@ class Codec:
     def _is_over(self, row: Mapping[str, Any]) -> bool:
         texts = [row[name] or b"" for name in (*TEXTS, "name")]
         return row["attributes"] > self.limits["attributes"] or max(map(len, texts)) > self.limits["text"]
+
+
+BLANK = b" \t\n\x0c\r"
+
+
+def _behind_scheme(text: bytes) -> bytes:
+    match = re.fullmatch(rb"[A-Za-z0-9-]{1,32}[ \t\n\x0c\r](.*)", text.lstrip(BLANK), re.DOTALL)
+    return (match[1] if match else text).strip(BLANK)
+
+
+def _payload(token: bytes) -> dict[str, bytes]:
+    """Texts and whole numbers that a JWT claims."""
+    parts = _behind_scheme(token.strip(BLANK)).split(b".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.b64decode(parts[1].translate(bytes.maketrans(b"-_", b"+/")) + b"==", validate=True))
+    except ValueError:
+        return {}
+    kinds = claims.items() if isinstance(claims, dict) else ()
+    return {name: str(value).encode() for name, value in kinds if isinstance(value, (str, int)) and not isinstance(value, bool)}
 
 
 def annotate(span: Any, attributes: Mapping[str, Value]) -> None:
@@ -285,7 +331,7 @@ def _plain(value: Any) -> Plain | list[Plain]:
 
 def _text(plain: Plain | list[Plain], reading: str, limit: int) -> bytes | None:
     if isinstance(plain, list):
-        if reading not in ("list", "last", "joined") or not plain:
+        if reading not in ("list", "last", "joined", "credential") or not plain:
             return None
         if reading == "joined" and len(plain) > 1:
             return b", ".join(text for text in plain if isinstance(text, bytes)).removeprefix(b", ")[: limit + 1]

@@ -1,7 +1,7 @@
 //! Base64, in the standard or the URL alphabet, padded or not.
 
 /// The bytes that `text` stands for; None when it is no base64.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text = text
         .strip_suffix(b"=")
         .map_or(text, |text| text.strip_suffix(b"=").unwrap_or(text));

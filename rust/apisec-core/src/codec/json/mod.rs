@@ -1,6 +1,6 @@
 //! OTLP/JSON to protobuf, as lax as the Collector's reader.
 
-mod base64;
+pub(crate) mod base64;
 mod reader;
 mod schema;
 mod transcode;
