@@ -33,6 +33,7 @@ from parts.build import CACHE, PartMissing, _alone, _digest, _need, _run  # noqa
 from parts.sinks import HttpSink  # noqa: E402
 from parts.spans import KINDS  # noqa: E402
 
+GO_SOURCES = ("go.mod", "go.sum", "spans/spans.go", "http/main.go")
 DATA = ZOO.parents[1] / "data" / "zoo"
 CALLS = json.loads((DATA / "calls.json").read_text())
 SETTINGS = {
@@ -84,6 +85,17 @@ def node_folder() -> Path:
     return folder
 
 
+def go_folder() -> Path:
+    """A folder with the Go shops, compiled from the committed sources."""
+    source = ZOO / "go"
+    folder = CACHE / f"zoo-go-{_digest(source, GO_SOURCES)}"
+    with _alone(folder):
+        if not (folder / "http").exists():
+            _need("go", "the Go shops", "install Go 1.25 or newer")
+            _run(["go", "build", "-buildvcs=false", "-trimpath", "-o", str(folder / "http"), "./http"], source, {"CGO_ENABLED": "0"})
+    return folder
+
+
 def python(script: str, **settings: str) -> Callable[..., Started]:
     """A Python shop under `opentelemetry-instrument`."""
 
@@ -104,6 +116,15 @@ def node(script: str) -> Callable[..., Started]:
         return Started(
             ["node", "--require", "@opentelemetry/auto-instrumentations-node/register", f"{script}.js", str(port), *more], node_folder(), {}
         )
+
+    return made
+
+
+def go(program: str) -> Callable[..., Started]:
+    """A Go shop, instrumented in its sources."""
+
+    def made(port: int, *more: str) -> Started:
+        return Started([str(go_folder() / program), str(port), *more], go_folder(), {})
 
     return made
 
@@ -132,6 +153,7 @@ STACKS: dict[str, Callable[..., Started]] = {
     "grpc": python("grpc_shop"),
     "express": node("express_shop"),
     "fastify": node("fastify_shop"),
+    "go_http": go("http"),
     "chain": python("flask_shop"),
     "gateway": python("flask_shop"),
     "gateway_chain": python("flask_shop"),
