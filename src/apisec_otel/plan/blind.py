@@ -26,12 +26,10 @@ _UNSIGNED = ("count", "distinct")
 
 
 def blind(graph: Graph, drafts: Iterable[Draft], missing: Collection[str]) -> frozenset[str]:
-    """Ids of the detectors of which no Signal can be raised on rows that lack these columns."""
-    look = _Look(graph, missing)
-    raised: dict[str, bool] = {}
-    for one in drafts:
-        raised[one.chosen.id] = raised.get(one.chosen.id, False) or look.can_raise(one)
-    return frozenset(id for id, can in raised.items() if not can)
+    """Ids of the detectors of which Signals can be raised, but none on rows that lack these columns."""
+    look, whole = _Look(graph, missing), _Look(graph, ())
+    raising = [one for one in drafts if whole.can_raise(one)]
+    return frozenset(one.chosen.id for one in raising) - {one.chosen.id for one in raising if look.can_raise(one)}
 
 
 def vital(graph: Graph, drafts: Iterable[Draft], columns: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
@@ -108,7 +106,8 @@ class _Look:
         leading = [can for name, can in named if name == kernel.leading]
         if kernel.family == "model" and not any(can is not None for can in leading):
             return None
-        operands = {name: can for name, can in named if not (kernel.family == "model" and name == kernel.leading)}
+        spared = kernel.spared | ({kernel.leading} if kernel.family == "model" else set())
+        operands = {name: can for name, can in named if name not in spared}
         if operands["by"] is False:
             return None if node.kind == "number" else False
         remembered = all(can not in (None, False, UNKNOWN) for can in operands.values())

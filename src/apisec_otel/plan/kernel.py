@@ -38,6 +38,8 @@ class Kernel:
     """Whether Python answers; it keeps what it remembers itself."""
     own: str = ""
     """The operand whose value in the asking row the answer depends on, also where the row is not counted."""
+    spared: frozenset[str] = frozenset()
+    """Operands that a row may lack and be counted all the same."""
     ordered: bool = False
     """Whether it needs rows in the order of their time."""
     answer: Kind = "number"

@@ -113,7 +113,7 @@ def test_a_repeated_span_gives_no_line(run: Run, tmp_path: Path) -> None:
 
 def test_a_detector_on_trial_is_told_and_changes_nothing(run: Run, tmp_path: Path) -> None:
     file = stored(tmp_path / "f", *walk(1, 30))
-    alone = ["processors::detect::detectors::bola_walk::mode=off"]
+    alone = [f"processors::detect::detectors::{each}::mode=off" for each in ("bola_walk", "session_conduct", "session_evidence")]
     trial = ["processors::detect::detectors::bola_enumeration::mode=shadow", *alone]
     code, out, _ = run(file, out=tmp_path / "trial", settings=trial, fail_on="info")
     _, off, _ = run(file, out=tmp_path / "off", settings=["processors::detect::detectors::bola_enumeration::mode=off", *alone])
@@ -191,7 +191,9 @@ def test_lines_are_as_promised(run: Run, tmp_path: Path) -> None:
     for line in lines(out, "request"):
         assert 0 <= line["score"] <= 1
         assert line["score"] == max(line["detectors"].values())
-        assert list(line["detectors"]) == ["auth_bruteforce", "bola_enumeration", "bola_walk", "scan_probing"]
+        assert list(line["detectors"]) == [
+            "auth_bruteforce", "bola_enumeration", "bola_walk", "scan_probing", "session_conduct", "session_evidence",
+        ]  # fmt: skip
         assert line["endpoint"].split(" ")[0] in ("vampi", "shop")
 
 

@@ -20,8 +20,6 @@ use crate::table::{NONE, Table};
 
 /// Cells of what is usual: handle of a population's words, then sum and number of votes on an endpoint, by what they are about.
 pub const USUAL_CELLS: usize = 6;
-/// Sessions that wait to teach at most; what is over that never teaches.
-const WAITING: usize = 1 << 18;
 /// Votes of one second at most.
 const VOTES: usize = 1 << 16;
 /// Votes count half once there are so many.
@@ -124,10 +122,12 @@ impl Watch {
 
     fn row(&mut self, piece: &Piece<'_>, keyed: &mut Keyed, r: &Request, key: u64, at: usize) {
         let (sessions, slot) = keyed.entry(self.sessions.0, at);
+        // Who comes when so many wait never teaches.
+        let room = sessions.room();
         *slot = sessions.visit(key, *slot, piece.row + at as u64, r.time);
         let (slot, cells) = (*slot, self.sessions.1..self.sessions.1 + CELLS);
         let mut person = Person::read(&sessions.cells(slot)[cells.clone()]);
-        if person.last == 0 && self.due.len() < WAITING {
+        if person.last == 0 && self.due.len() < room {
             self.due
                 .push(Reverse((r.time.saturating_add(SILENCE), key)));
         }
@@ -284,7 +284,7 @@ impl Watch {
         self.due.clear();
         for slot in table.slots() {
             let person = Person::read(&table.cells(slot)[self.sessions.1..self.sessions.1 + CELLS]);
-            if person.last != 0 && !person.has(TAUGHT) && self.due.len() < WAITING {
+            if person.last != 0 && !person.has(TAUGHT) && self.due.len() < table.room() {
                 self.due.push(Reverse((
                     (person.last - 1).saturating_add(SILENCE),
                     table.key(slot),

@@ -204,6 +204,12 @@ impl Table {
         }
     }
 
+    /// How many entries fit under the cap, as they begin.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        (self.cap / (ENTRY_BYTES + 8 * self.slab.width() as u64)) as usize
+    }
+
     /// The settled entries, in the order of their queues.
     pub fn slots(&self) -> impl Iterator<Item = u32> {
         self.probation.iter().chain(&self.main).copied()

@@ -34,6 +34,7 @@ CONDUCT = Kernel(
         *((name, "logic") for name in ("refused", "asset", "automatic", "nested")),
         *(("by", "id"), ("taught_by", "id"), ("where", "logic")),
     ),
+    spared=frozenset({"path", "parent", "stem", "shape", "among", "refused", "asset", "automatic", "nested", "taught_by"}),
     cells=37,
     expiry=lambda settings: _HOUR,
     ordered=True,
