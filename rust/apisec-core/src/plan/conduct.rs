@@ -20,8 +20,8 @@ use crate::table::{NONE, Table};
 
 /// Cells of what is usual: handle of a population's words, then sum and number of votes on an endpoint, by what they are about.
 pub const USUAL_CELLS: usize = 6;
-/// Votes of one second at most.
-const VOTES: usize = 1 << 16;
+/// Votes of one second at most; there are more seconds.
+const VOTES: usize = 1 << 13;
 /// Votes count half once there are so many.
 const MANY: f32 = 60_000.0;
 /// Populations whose norms are worked out already.
