@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from apisec_otel.api import Logic, Number, Severity, Share, Signal, State, Step, Times, exp, maximum, when
+from apisec_otel.api import Logic, Number, Severity, Share, Signal, State, Step, exp, maximum, when
 
 PAGES = 3
 """Before so many pages the rank is near chance."""

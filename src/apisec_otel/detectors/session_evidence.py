@@ -9,21 +9,14 @@ from typing import ClassVar, Final
 
 from apisec_otel.api import Number, Severity, Signal, State, Step, exp, maximum, when
 
+_OF = "{hits.observed:.0f} of {trials.observed:.0f} "
+
 CHANNELS: Final[dict[str, tuple[Severity, str]]] = {
-    "probe": ("medium", "{hits.observed:.0f} of {trials.observed:.0f} new addresses refused; of people's at most {hits.expected:.0f}"),
-    "fuzz": (
-        "medium",
-        "{hits.observed:.0f} of {trials.observed:.0f} queries of a form not seen before in the session; of people's at most {hits.expected:.0f}",
-    ),
-    "rhythm": (
-        "low",
-        "{hits.observed:.0f} of {trials.observed:.0f} waits as long as those before, within 20 %; of people's {hits.expected:.0f}",
-    ),
-    "restless": ("low", "{hits.observed:.0f} of {trials.observed:.0f} pages left within 10 s; people leave {hits.expected:.0f}"),
-    "unloaded": (
-        "low",
-        "{hits.observed:.0f} of {trials.observed:.0f} pages without what they load; among visitors who load anything {hits.expected:.0f}",
-    ),
+    "probe": ("medium", _OF + "new addresses refused; of people's at most {hits.expected:.0f}"),
+    "fuzz": ("medium", _OF + "queries of a form not seen before in the session; of people's at most {hits.expected:.0f}"),
+    "rhythm": ("low", _OF + "waits as long as those before, within 20 %; of people's {hits.expected:.0f}"),
+    "restless": ("low", _OF + "pages left within 10 s; people leave {hits.expected:.0f}"),
+    "unloaded": ("low", _OF + "pages without what they load; among visitors who load anything {hits.expected:.0f}"),
 }
 """How severe each channel is, and what is said of it. The words follow the fact: who varies queries need not attack."""
 

@@ -76,7 +76,7 @@ def tables(graph: Graph, kernels: Iterable[int], drafts: Iterable[Draft], *, mem
 
 
 def identity(graph: Graph, position: int) -> str:
-    """What the state of a kernel node computes, the same in every plan that has it. Questions to one baseline have one, and so have parts of one conduct."""
+    """What the state of a kernel node computes, the same in every plan that has it. Questions to one baseline share it."""
     node = graph[position]
     family = KERNELS[node.op].family
     if family not in ("baseline", "conduct"):

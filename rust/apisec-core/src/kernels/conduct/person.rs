@@ -55,6 +55,7 @@ macro_rules! person {
     ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
         /// One session's conduct so far.
         #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        #[allow(missing_docs)]
         pub struct Person { $($(#[$doc])* pub $name: $type,)* }
 
         impl Person {

@@ -251,7 +251,7 @@ mod tests {
             bucket.push(number, row, &Member::empty());
         }
         for (index, row) in rows.iter().enumerate() {
-            let (number, out) = bucket.get(index).unwrap();
+            let (number, out) = bucket.get(index).unwrap_or_default();
             assert_eq!(number, 3 + index as u64);
             assert_eq!(format!("{out:?}"), format!("{row:?}"));
         }
@@ -283,7 +283,9 @@ mod tests {
             bucket.push(number as u64, &row, &Member::empty());
         }
         bucket.sort();
-        let order: Vec<_> = (0..3).map(|index| bucket.get(index).unwrap().0).collect();
+        let order: Vec<_> = (0..3)
+            .map(|index| bucket.get(index).unwrap_or_default().0)
+            .collect();
         assert_eq!(order, [2, 1, 0]);
     }
 }

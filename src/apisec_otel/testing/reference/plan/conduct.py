@@ -34,6 +34,7 @@ _NULLS = {
 }
 _WALKS = {"probe": (0.25, 0.70), "fuzz": (0.30, 0.70)}
 _ZERO = np.float32(0)
+_ABOUT = ("role", "ok", "wait", "load", "queries")
 
 Trials = tuple[float, float, float]
 Vote = tuple[str, int, float, int]
@@ -87,7 +88,7 @@ class Population:
 class Usual:
     """What is known of an endpoint, or of a population."""
 
-    votes: dict[str, list[Any]] = field(default_factory=lambda: {about: [_ZERO, _ZERO] for about in ("role", "ok", "wait", "load", "queries")})
+    votes: dict[str, list[Any]] = field(default_factory=lambda: {about: [_ZERO, _ZERO] for about in _ABOUT})
     population: Population | None = None
 
     def spilled(self) -> int:
