@@ -573,7 +573,7 @@ impl Checked {
         };
         let name = node.settings.get("part").and_then(Value::as_str);
         let part = name
-            .and_then(conduct::part)
+            .and_then(conduct::Part::named)
             .ok_or("setting `part` must name an answer")?;
         let asked = self.asked(node, operands)?;
         let known = self.watches.iter().position(|watch| watch.reads == reads);

@@ -12,9 +12,7 @@ use crate::hash::{IdMap, mix};
 use crate::kernels::conduct::judge::Norms;
 use crate::kernels::conduct::person::{CELLS, Person, TAUGHT};
 use crate::kernels::conduct::population::{self, POPULATION};
-use crate::kernels::conduct::{
-    About, Endpoint, Known, PARTS, Request, SILENCE, Vote, answers, close, step,
-};
+use crate::kernels::conduct::{self, About, Endpoint, Known, Request, SILENCE, Vote, close, step};
 use crate::kernels::{PIECE, Piece};
 use crate::table::{NONE, Table};
 
@@ -43,7 +41,7 @@ pub struct Reads {
 #[derive(Debug)]
 pub struct Part {
     pub watch: usize,
-    pub part: usize,
+    pub part: conduct::Part,
     pub asked: Asked,
     pub out: NumberAt,
 }
@@ -57,7 +55,8 @@ pub struct Watch {
     votes: Vec<Vote>,
     due: BinaryHeap<Reverse<(i64, u64)>>,
     norms: IdMap<u64, Box<Norms>>,
-    answers: Vec<[f64; PARTS]>,
+    /// Each row's population and its session as of it; what was not counted has no population.
+    people: Vec<Option<(u64, Person)>>,
     marks: Vec<bool>,
 }
 
@@ -70,12 +69,12 @@ impl Watch {
             votes: Vec::new(),
             due: BinaryHeap::new(),
             norms: IdMap::default(),
-            answers: vec![[f64::NAN; PARTS]; PIECE],
+            people: vec![None; PIECE],
             marks: vec![false; PIECE],
         }
     }
 
-    /// Counts a piece, and keeps its answers for the parts that stand behind.
+    /// Counts a piece, and keeps each row's session for the parts that stand behind.
     pub fn run(&mut self, piece: &Piece<'_>, keyed: &mut Keyed, arenas: &Arenas, flags: &Flags) {
         let length = piece.times.len();
         let by = self.reads.remembered_by;
@@ -85,10 +84,13 @@ impl Watch {
             counted: self.reads.counted,
         };
         remembered.mark(piece, arenas, flags, &mut self.marks[..length]);
+        if self.norms.len() > NORMS {
+            self.norms.clear();
+        }
         keyed.find(self.sessions.0, arenas, length);
         keyed.find(self.usual.0, arenas, length);
         for at in 0..length {
-            self.answers[at] = [f64::NAN; PARTS];
+            self.people[at] = None;
             let request = self.request(piece, arenas, flags, at);
             if self.marks[at] && request.path != 0 {
                 self.row(piece, keyed, &request, arenas.ids[by.0][at], at);
@@ -135,9 +137,6 @@ impl Watch {
         let (endpoint, page) = (usual.slot(at), usual.table.find(person.page));
         let table = &usual.table;
         let words = self.words(table, r.among);
-        if self.norms.len() > NORMS {
-            self.norms.clear();
-        }
         let norms = self
             .norms
             .entry(r.among)
@@ -155,7 +154,7 @@ impl Watch {
                 votes.push(vote);
             }
         });
-        answers(&person, norms, &mut self.answers[at]);
+        self.people[at] = Some((r.among, person));
         let (all, _) = keyed.tables[self.sessions.0].table.parts(slot);
         person.write(&mut all[cells]);
     }
@@ -167,10 +166,14 @@ impl Watch {
         }
     }
 
-    /// Copies an answer for the rows that ask.
-    pub fn answer(&self, part: usize, asked: &[bool], out: &mut [f64]) {
-        for ((out, answers), &asked) in out.iter_mut().zip(&self.answers).zip(asked) {
-            *out = if asked { answers[part] } else { f64::NAN };
+    /// Answers the rows that ask.
+    pub fn answer(&self, part: conduct::Part, asked: &[bool], out: &mut [f64]) {
+        for ((out, known), &asked) in out.iter_mut().zip(&self.people).zip(asked) {
+            let known = known.as_ref().filter(|_| asked);
+            let known = known.and_then(|(among, person)| Some((person, self.norms.get(among)?)));
+            *out = known.map_or(f64::NAN, |(person, norms)| {
+                conduct::answer(person, norms, part)
+            });
         }
     }
 

@@ -53,41 +53,43 @@ impl Norms {
     }
 }
 
-/// Trials, their sum and the sum of their squares, by feature.
-pub fn trials(person: &Person) -> [(f64, f64, f64); FEATURES] {
-    let [pages, flat, narrow, reread, noback, bare] = person.trials.map(f64::from);
-    let all = f64::from(person.requests);
-    let number = [
-        pages, pages, flat, narrow, reread, pages, pages, noback, pages, bare, all, all,
-    ];
-    std::array::from_fn(|at| {
-        let sum = f64::from(person.sums[at]);
-        let squares = match at {
-            0..=4 => f64::from(person.squares[at]),
-            9 => f64::from(person.squares[5]),
-            _ => sum.abs(),
-        };
-        (number[at], sum, squares)
-    })
+/// Trials of a feature, their sum and the sum of their squares.
+pub fn trials(person: &Person, at: usize) -> (f64, f64, f64) {
+    let [pages, flat, narrow, reread, noback, bare] = person.trials;
+    let number = match at {
+        2 => flat,
+        3 => narrow,
+        4 => reread,
+        7 => noback,
+        9 => bare,
+        10.. => person.requests,
+        _ => pages,
+    };
+    let sum = f64::from(person.sums[at]);
+    let squares = match at {
+        0..=4 => f64::from(person.squares[at]),
+        9 => f64::from(person.squares[5]),
+        _ => sum.abs(),
+    };
+    (f64::from(number), sum, squares)
 }
 
-/// How far each feature lies on its machine-like side, in deviations; 0 where nothing is known.
-pub fn deviations(trials: &[(f64, f64, f64); FEATURES], norms: &Norms) -> [f64; FEATURES] {
-    std::array::from_fn(|at| {
-        let ((number, sum, _), usual) = (trials[at], norms.features[at]);
-        if number == 0.0 {
-            return 0.0;
-        }
-        let spread = (number * usual.within + number * number * usual.between + 1e-9).sqrt();
-        ((sum - number * usual.mean) / spread).clamp(BOUNDS.0, BOUNDS.1)
-    })
+/// How far a feature lies on its machine-like side, in deviations; 0 where nothing is known.
+pub fn deviation(person: &Person, norms: &Norms, at: usize) -> f64 {
+    let ((number, sum, _), usual) = (trials(person, at), norms.features[at]);
+    if number == 0.0 {
+        return 0.0;
+    }
+    let spread = (number * usual.within + number * number * usual.between + 1e-9).sqrt();
+    ((sum - number * usual.mean) / spread).clamp(BOUNDS.0, BOUNDS.1)
 }
 
 /// The session's score: groups count alike, features of one group are taken for correlated by half.
-pub fn score(deviations: &[f64; FEATURES]) -> f64 {
+pub fn score(person: &Person, norms: &Norms) -> f64 {
     let group = |range: &std::ops::Range<usize>| {
         let many = range.len() as f64;
-        deviations[range.clone()].iter().sum::<f64>() / (many + many * (many - 1.0) * 0.5).sqrt()
+        let sum: f64 = range.clone().map(|at| deviation(person, norms, at)).sum();
+        sum / (many + many * (many - 1.0) * 0.5).sqrt()
     };
     GROUPS.iter().map(group).sum::<f64>() / (GROUPS.len() as f64).sqrt()
 }

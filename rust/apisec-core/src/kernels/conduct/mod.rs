@@ -46,34 +46,45 @@ pub const FEATURE_NAMES: [&str; FEATURES] = [
 ];
 /// Names of the channels.
 pub const CHANNEL_NAMES: [&str; CHANNELS] = ["rhythm", "restless", "unloaded", "probe", "fuzz"];
-/// Answers to a row: score, evidence, pages; of each feature deviation, mean and usual mean; of each channel evidence, hits, trials, null.
-pub const PARTS: usize = 3 + 3 * FEATURES + 4 * CHANNELS;
+/// What can be asked of a session; of features and channels by their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Part {
+    Score,
+    Evidence,
+    Pages,
+    Deviation(usize),
+    Mean(usize),
+    Usual(usize),
+    Best(usize),
+    Hits(usize),
+    Trials(usize),
+    Null(usize),
+}
 
-/// The place of an answer by its name, as in `score`, `mean.pace` and `hits.probe`.
-pub fn part(name: &str) -> Option<usize> {
-    if let Some(at) = ["score", "evidence", "pages"]
-        .iter()
-        .position(|one| *one == name)
-    {
-        return Some(at);
+impl Part {
+    /// By its name, as in `score`, `mean.pace` and `hits.probe`.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "score" => return Some(Self::Score),
+            "evidence" => return Some(Self::Evidence),
+            "pages" => return Some(Self::Pages),
+            _ => {}
+        }
+        let (kind, one) = name.split_once('.')?;
+        let feature = FEATURE_NAMES.iter().position(|each| *each == one);
+        let channel = CHANNEL_NAMES.iter().position(|each| *each == one);
+        match kind {
+            "deviation" => feature.map(Self::Deviation),
+            "mean" => feature.map(Self::Mean),
+            "usual" => feature.map(Self::Usual),
+            "best" => channel.map(Self::Best),
+            "hits" => channel.map(Self::Hits),
+            "trials" => channel.map(Self::Trials),
+            "null" => channel.map(Self::Null),
+            _ => None,
+        }
     }
-    let (kind, one) = name.split_once('.')?;
-    let feature = ["deviation", "mean", "usual"]
-        .iter()
-        .position(|each| *each == kind);
-    if let Some(kind) = feature {
-        return FEATURE_NAMES
-            .iter()
-            .position(|each| *each == one)
-            .map(|at| 3 + kind * FEATURES + at);
-    }
-    let kind = ["best", "hits", "trials", "null"]
-        .iter()
-        .position(|each| *each == kind)?;
-    CHANNEL_NAMES
-        .iter()
-        .position(|each| *each == one)
-        .map(|at| 3 + 3 * FEATURES + kind * CHANNELS + at)
 }
 
 /// A request as this kernel reads it; an id is 0 and a condition false where it is missing.
@@ -431,10 +442,8 @@ pub fn close(person: &mut Person, words: &mut [u64], mut cast: impl FnMut(Vote))
             value: f32::from(person.queried) / f32::from(person.queries),
         });
     }
-    for (at, trials) in judge::trials(person).into_iter().enumerate() {
-        if at != BARE || browses {
-            population::teach(words, at, trials);
-        }
+    for at in (0..FEATURES).filter(|&at| at != BARE || browses) {
+        population::teach(words, at, judge::trials(person, at));
     }
     for (channel, ((mean, deviation, ..), _)) in NULLS.into_iter().enumerate() {
         let trials = asked_of(person, channel);
@@ -445,44 +454,28 @@ pub fn close(person: &mut Person, words: &mut [u64], mut cast: impl FnMut(Vote))
     }
 }
 
-/// Writes every answer to a request, as of it.
-pub fn answers(person: &Person, norms: &Norms, out: &mut [f64; PARTS]) {
-    let trials = judge::trials(person);
-    let deviations = judge::deviations(&trials, norms);
-    out[0] = judge::score(&deviations);
-    out[1] = judge::evidence(&person.best);
-    out[2] = f64::from(person.pages);
-    for at in 0..FEATURES {
-        let (number, sum, _) = trials[at];
-        out[3 + at] = deviations[at];
-        out[3 + FEATURES + at] = sum / number;
-        out[3 + 2 * FEATURES + at] = norms.features[at].mean;
-    }
-    let channels = &mut out[3 + 3 * FEATURES..];
-    for at in 0..CHANNELS {
-        let (hits, trials, null) = match at {
-            PROBE => (
-                f64::from(person.sums[UNKNOWN]),
-                f64::from(person.probed[0]),
-                WALKS[0].0,
-            ),
-            FUZZ => (
-                f64::from(person.varied),
-                f64::from(person.probed[1]),
-                WALKS[1].0,
-            ),
-            _ => {
-                let (a, b) = norms.nulls[at];
-                (
-                    f64::from(person.hits[at]),
-                    asked_of(person, at),
-                    a / (a + b),
-                )
-            }
-        };
-        channels[at] = f64::from(person.best[at]);
-        channels[CHANNELS + at] = hits;
-        channels[2 * CHANNELS + at] = trials;
-        channels[3 * CHANNELS + at] = null;
+/// One answer to a request, of the session as of it.
+pub fn answer(person: &Person, norms: &Norms, part: Part) -> f64 {
+    match part {
+        Part::Score => judge::score(person, norms),
+        Part::Evidence => judge::evidence(&person.best),
+        Part::Pages => f64::from(person.pages),
+        Part::Deviation(at) => judge::deviation(person, norms, at),
+        Part::Mean(at) => {
+            let (number, sum, _) = judge::trials(person, at);
+            sum / number
+        }
+        Part::Usual(at) => norms.features[at].mean,
+        Part::Best(at) => f64::from(person.best[at]),
+        Part::Hits(PROBE) => f64::from(person.sums[UNKNOWN]),
+        Part::Hits(FUZZ) => f64::from(person.varied),
+        Part::Hits(at) => f64::from(person.hits[at]),
+        Part::Trials(at @ (PROBE | FUZZ)) => f64::from(person.probed[at - PROBE]),
+        Part::Trials(at) => asked_of(person, at),
+        Part::Null(at @ (PROBE | FUZZ)) => WALKS[at - PROBE].0,
+        Part::Null(at) => {
+            let (a, b) = norms.nulls[at];
+            a / (a + b)
+        }
     }
 }
