@@ -7,6 +7,8 @@ from bench.quality.flood import KINDS, alone
 MIB = 2**20
 ARENA = MIB
 """What the interpreter takes from the system at a time: a reading of resident memory is no finer, and here a cap is 5 MiB in all."""
+IN_HAND = 1_900 * 600
+"""What a batch of this flood takes when a request in it is told of: its rows are copied to be read, which is no state."""
 
 
 @pytest.mark.parametrize(("kind", "least"), [("once", 0.99), ("twice at once", 0.95)])
@@ -14,7 +16,7 @@ def test_a_flood_of_made_up_keys_leaves_the_established_and_the_walk(kind: str, 
     left = alone(0.02, *KINDS[kind])
     assert left.kept >= least * left.established
     assert left.found
-    assert left.grown <= 1.05 * left.caps + ARENA
+    assert left.grown <= 1.05 * left.caps + ARENA + IN_HAND
     sessions, caps = left.metrics["sessions_bytes"], 0.02 * MIB
     assert left.metrics["sessions_evicted"] > 10 * left.established
     assert sessions <= 1.01 * 32 * caps
