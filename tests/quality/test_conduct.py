@@ -7,7 +7,7 @@ import pytest
 from bench.quality.conduct import INTEGRATIONS, stream
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5])
+@pytest.mark.parametrize("share", [0.3, 0.5])
 def test_machines_are_raised_and_neither_people_nor_integrations(share: float) -> None:
     seen = stream(share, seed=3, people=400)
     for kind in ("person", *INTEGRATIONS):
