@@ -277,6 +277,7 @@ impl Watch {
             .map(|Reverse((due, _))| *due)
             .max()
             .unwrap_or_default();
+        // Twice: who teaches in the first votes, and votes take effect in the next.
         self.tick(last.saturating_add(SILENCE), keyed, flags, row);
         self.tick(last.saturating_add(SILENCE), keyed, flags, row);
         self.due.clear();

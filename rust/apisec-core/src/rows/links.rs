@@ -6,12 +6,11 @@
 //! Where somebody is seen again after another one came, several people take turns, and it links nobody; nor does a node
 //! that too many others were seen with lately.
 
-mod keep;
-
 use super::sessions::NOTED;
+use super::settled::{Settled, kept_as_table};
 use crate::codec::{PAIRED, Record, SpanBatch};
 use crate::hash;
-use crate::table::{Metrics, NONE, Table};
+use crate::table::{Metrics, NONE};
 use serde::Deserialize;
 
 /// What the processor `decide` hands over at start.
@@ -110,23 +109,26 @@ impl Pairing {
     }
 }
 
+kept_as_table!(Links);
+
 /// The table of nodes.
 #[derive(Debug)]
 pub struct Links {
     settings: Settings,
-    table: Table,
-    pairings: u64,
-    settled: (u64, i64),
+    kept: Settled,
 }
 
 impl Links {
     /// Nobody is linked.
     pub fn new(settings: Settings) -> Self {
         Self {
-            table: Table::new(CELLS, vec![0], settings.bytes, settings.forget),
+            kept: Settled::new(
+                ("links", CELLS, true),
+                SEGMENT,
+                settings.bytes,
+                settings.forget,
+            ),
             settings,
-            pairings: 0,
-            settled: (0, 0),
         }
     }
 
@@ -152,12 +154,12 @@ impl Links {
         });
         let ids: Vec<_> = ids.collect();
         let mut slots = vec![NONE; ids.len()];
-        self.table.find_all(&ids, &mut slots);
-        self.table.warm(&slots);
+        self.kept.table.find_all(&ids, &mut slots);
+        self.kept.table.warm(&slots);
     }
 
     fn pair(&mut self, of: &Pairing) {
-        self.settle(of.time);
+        self.kept.settle(of.time);
         let mut known = NONE;
         for (other, kind) in of.others {
             if of.actor != 0 && other != 0 && of.actor != other {
@@ -165,26 +167,14 @@ impl Links {
                 self.note(other, NONE, kind, of.actor, of.time);
             }
         }
-        self.pairings += 1;
-    }
-
-    fn settle(&mut self, stream: i64) {
-        let second = stream.div_euclid(SECOND);
-        if second != self.settled.1 {
-            self.table.settle();
-            self.table.expire(second * SECOND);
-        } else if self.pairings - self.settled.0 >= SEGMENT {
-            self.table.settle();
-        } else {
-            return;
-        }
-        self.settled = (self.pairings, second);
+        self.kept.count();
     }
 
     /// Notes a partner of a node; past one more than a hub needs, in place of the one not seen for longest.
     fn note(&mut self, node: u64, slot: u32, kind: Kind, other: u64, time: i64) -> u32 {
-        let slot = self.table.visit(node, slot, self.pairings, time);
-        let (cells, spill) = self.table.parts(slot);
+        let number = self.kept.row();
+        let slot = self.kept.table.visit(node, slot, number, time);
+        let (cells, spill) = self.kept.table.parts(slot);
         let Some(([handle, place], first)) = cells.split_first_chunk_mut::<2>() else {
             return slot;
         };
@@ -207,7 +197,7 @@ impl Links {
             Some((_, of)) => of.copy_from_slice(&[other, now << 32 | now]),
             None => spill.insert(handle, length, &[other, now << 32 | now]),
         }
-        self.table.charge(slot);
+        self.kept.table.charge(slot);
         slot
     }
 
@@ -264,12 +254,12 @@ impl Links {
 
     /// With whom a node was seen lately; None of what links nobody, and of what is not known.
     fn partners(&self, node: u64, now: i64) -> Option<(Kind, Vec<Partner>)> {
-        let slot = self.table.find(node);
+        let slot = self.kept.table.find(node);
         if slot == NONE {
             return None;
         }
-        let ([handle, place], first) = self.table.cells(slot).split_first_chunk::<2>()?;
-        let more = self.table.spill().list(*handle).chunks_exact(PARTNER);
+        let ([handle, place], first) = self.kept.table.cells(slot).split_first_chunk::<2>()?;
+        let more = self.kept.table.spill().list(*handle).chunks_exact(PARTNER);
         let all = first.chunks_exact(PARTNER).chain(more).map(Partner::of);
         let live: Vec<_> = all
             .filter(|of| of.id != 0 && now - of.last <= self.settings.forget)
@@ -286,13 +276,12 @@ impl Links {
     /// What the table tells of itself.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.table.metrics()
+        self.kept.table.metrics()
     }
 
     /// Forgets all links: a file that begins in the past of the one before.
     pub fn restart(&mut self) {
-        self.table.clear();
-        self.settled = (self.pairings, 0);
+        self.kept.restart();
     }
 }
 

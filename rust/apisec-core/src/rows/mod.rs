@@ -15,6 +15,7 @@ pub mod query;
 pub mod requests;
 pub mod retries;
 pub mod sessions;
+pub mod settled;
 pub mod steps;
 pub mod stream;
 pub mod template;

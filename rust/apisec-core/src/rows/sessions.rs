@@ -1,12 +1,11 @@
 //! Who asked and in which session.
 
-mod keep;
-
 use super::memo::Memo;
+use super::settled::{Settled, kept_as_table};
 use crate::codec::token::scheme;
 use crate::codec::{Member, PAIRED, Record, Slice, SpanBatch};
 use crate::hash::{self, Hasher};
-use crate::table::Table;
+use crate::table::NONE;
 use serde::Deserialize;
 
 /// What the processor `sessions` hands over at start.
@@ -42,6 +41,7 @@ const SECOND: i64 = 1_000_000_000;
 const FIRST: usize = 0;
 const LAST: usize = 1;
 const ID: usize = 2;
+const CELLS: usize = 3;
 /// Low bits of LAST, 65 us of a time that is asked for minutes: when it was last noted who is seen with whom, and who.
 const WITH: u64 = 0xFFFF;
 const WHO: u64 = 0xFF;
@@ -82,27 +82,26 @@ fn is_usual(text: &[u8], scheme: &[u8], secret: &[u8]) -> bool {
         })
 }
 
+kept_as_table!(Sessions);
+
 /// The processor's state: open sessions.
 #[derive(Debug)]
 pub struct Sessions {
     settings: Settings,
     hasher: Hasher,
-    table: Table,
-    rows: u64,
-    settled: (u64, i64),
+    kept: Settled,
     ended: Option<Vec<(usize, u64)>>,
 }
 
 impl Sessions {
     /// State with no session open.
     pub fn new(settings: Settings, hasher: Hasher) -> Self {
-        let table = Table::new(3, Vec::new(), settings.bytes as u64, settings.idle);
+        let shape = ("session", CELLS, false);
+        let kept = Settled::new(shape, SEGMENT, settings.bytes as u64, settings.idle);
         Self {
             settings,
             hasher,
-            table,
-            rows: 0,
-            settled: (0, 0),
+            kept,
             ended: None,
         }
     }
@@ -116,7 +115,7 @@ impl Sessions {
             for (at, r) in rows.iter_mut().enumerate() {
                 if r.is_new_request() {
                     self.identify(r, member);
-                    self.settle(r.stream);
+                    self.kept.settle(r.stream);
                     self.note_gone(number + at);
                     let place = place.id(
                         &self.hasher,
@@ -124,7 +123,7 @@ impl Sessions {
                         [r.environment_text, r.namespace_text, Slice::default()],
                     );
                     r.session = self.session(r, member, place, number + at);
-                    self.rows += 1;
+                    self.kept.count();
                 }
             }
             number += rows.len();
@@ -136,13 +135,13 @@ impl Sessions {
     ///
     /// Only from the first call on, for nobody else would ever empty the list.
     pub fn ended(&mut self) -> Vec<(usize, u64)> {
-        self.table.follow(ID);
+        self.kept.table.follow(ID);
         self.ended.replace(Vec::new()).unwrap_or_default()
     }
 
     fn note_gone(&mut self, row: usize) {
         if let Some(ended) = &mut self.ended {
-            let gone = self.table.take_gone();
+            let gone = self.kept.table.take_gone();
             ended.extend(gone.into_iter().filter(|id| *id != 0).map(|id| (row, id)));
         }
     }
@@ -175,19 +174,6 @@ impl Sessions {
         }
     }
 
-    fn settle(&mut self, stream: i64) {
-        let second = stream.div_euclid(SECOND);
-        if second != self.settled.1 {
-            self.table.settle();
-            self.table.expire(second * SECOND);
-        } else if self.rows - self.settled.0 >= SEGMENT {
-            self.table.settle();
-        } else {
-            return;
-        }
-        self.settled = (self.rows, second);
-    }
-
     fn session(&mut self, r: &mut Record, member: &Member, place: u64, row: usize) -> u64 {
         let Some(owner) = self
             .settings
@@ -203,10 +189,10 @@ impl Sessions {
             return known.unwrap_or(0);
         }
         let id = known.unwrap_or_else(|| self.id(key, r.time));
-        let slot = self
-            .table
-            .visit(key, crate::table::NONE, self.rows, r.stream);
-        let (cells, _) = self.table.parts(slot);
+        let number = self.kept.row();
+        let table = &mut self.kept.table;
+        let slot = table.visit(key, NONE, number, r.stream);
+        let (cells, _) = table.parts(slot);
         if known.is_none() {
             let before = cells[ID];
             if let Some(ended) = self.ended.as_mut().filter(|_| before != 0) {
@@ -227,11 +213,11 @@ impl Sessions {
 
     /// The open session of a key, unless it ended before this row.
     fn known(&self, key: u64, r: &Record) -> Option<u64> {
-        let slot = self.table.find(key);
-        if slot == crate::table::NONE {
+        let slot = self.kept.table.find(key);
+        if slot == NONE {
             return None;
         }
-        let cells = self.table.cells(slot);
+        let cells = self.kept.table.cells(slot);
         let idle = r.time - last(cells) > self.settings.idle;
         let long = r.time - cells[FIRST] as i64 > self.settings.longest;
         (cells[ID] != 0 && !idle && !long).then_some(cells[ID])
@@ -253,13 +239,12 @@ impl Sessions {
 
     /// What the table tells of itself.
     pub fn metrics(&self) -> crate::table::Metrics {
-        self.table.metrics()
+        self.kept.table.metrics()
     }
 
     /// Forgets all open sessions: a file that begins in the past of the one before. They are not told as ended.
     pub fn restart(&mut self) {
-        self.table.clear();
-        self.table.take_gone();
-        self.settled = (self.rows, 0);
+        self.kept.restart();
+        self.kept.table.take_gone();
     }
 }
