@@ -40,7 +40,7 @@ class Judged:
     held_findings: Sequence[Finding] | None = None
     """Where requests are judged in order: findings on the rows of `batch.steps`, those made earlier too."""
     ranks: NDArray[np.floating[Any]] | None = None
-    """What each row says of its session, 0 to 1; 0 where nothing does."""
+    """Where requests are judged in order: what each row says of its session, 0 to 1; 0 where nothing does."""
     drained: Judged | None = None
     """What was still held of the recording before."""
 

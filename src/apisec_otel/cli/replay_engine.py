@@ -136,7 +136,7 @@ class ReplayEngine:
             processor.process(batch)
         scores, learning = _answers(self.plans[:1], len(batch))
         if batch.steps is None:
-            return Judged(batch, scores, learning, self.ended(), shadow=self.shadow, ranks=_ranks(self.plans[:1], len(batch)))
+            return Judged(batch, scores, learning, self.ended(), shadow=self.shadow)
         arrived = [finding for finding in batch.findings if not finding.step]
         index = new_requests(self.view(batch))
         self._waiting.add(index, scores, learning, arrived, self.ended(), batch.steps)
@@ -144,7 +144,7 @@ class ReplayEngine:
         later, still = _answers(self.plans[1:] if len(batch.steps) else [], len(batch.steps))
         found = sorted([*findings, *(finding for finding in batch.findings if finding.step)], key=lambda finding: finding.row)
         scores, learning = dict(sorted((scores | later).items())), learning | still
-        ranks = _ranks(self.plans[1:] if len(batch.steps) else [], len(batch.steps))
+        ranks = _ranks(self.plans[1].executor.last.ranks if len(batch.steps) else (), len(batch.steps))
         return Judged(batch, scores, learning, ended, shadow=self.shadow, held_findings=found, ranks=ranks)
 
     def begin(self) -> None:
@@ -196,14 +196,11 @@ def _answers(plans: Sequence[Asked], rows: int) -> tuple[dict[str, NDArray[np.fl
     return best, np.zeros(rows, np.bool_)
 
 
-def _ranks(plans: Sequence[Asked], rows: int) -> NDArray[np.float64]:
+def _ranks(told: Sequence[bytes], rows: int) -> NDArray[np.float64]:
     """What each row says of its session's rank, the largest of all detectors; 0 where none does."""
     best = np.zeros(rows)
-    for asked in plans:
-        answers: Answers = asked.executor.last
-        for ranks in answers.ranks:
-            if ranks:
-                best = np.fmax(best, np.frombuffer(ranks, np.float64))
+    for ranks in filter(None, told):
+        best = np.fmax(best, np.frombuffer(ranks, np.float64))
     return best
 
 

@@ -40,16 +40,13 @@ class SessionConduct:
         part = partial(state.conduct, row=row)
         score, pages = part("score"), part("pages")
         total = score + maximum(part("evidence") - SURE, 0)
-        high, low = part("deviation.pace"), part("deviation.jump")
         yield Signal(
             when=self._lasts(row, state, score, pages),
             entity=row.session,
             ranks=when(pages >= PAGES, 1 / (1 + exp(MIDDLE - total)), total / 0),
             evidence={
                 "score": score,
-                "pace": (high, 0.0),
                 "leaps": (part("mean.jump"), part("usual.jump")),
-                "leaps_deviation": (low, 0.0),
                 "refused": (part("mean.fail"), part("usual.fail")),
             },
             because="goes about it as machines do, at a score of {score.observed:.1f} where people lie near 0: "

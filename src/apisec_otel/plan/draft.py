@@ -91,6 +91,8 @@ def _drafts(graph: Graph, chosen: Chosen) -> list[Draft]:
 
 
 def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal, in_order: bool) -> Draft:
+    if signal.ranks is not None and not in_order:
+        raise PlanError("ranks: sessions are ranked in the order of time. Annotate it `row: Step`.")
     severity = signal.severity if signal.severity is not None else chosen.detector.severity
     default = SEVERITIES.index(chosen.detector.severity)
     return Draft(

@@ -246,14 +246,14 @@ def _asked(graph: Graph, position: int, depth: int, *, outer: bool) -> Iterator[
     kernel = (KERNELS | OUTSIDE)[node.op]
     if node.op in OUTSIDE:
         yield _function(graph, position)
-    named = [] if kernel.family == "conduct" else kernel.named(node.args)
+    named = [] if kernel.of_row else kernel.named(node.args)
     keyed = [name for name, _ in named] == ["by", "where"]
     for name, arg in named:
         if name not in _NAMED:
             yield _text(graph, arg, depth)
         elif arg != graph.always() and (outer or name == "where" or keyed):
             yield f"{name}={_text(graph, arg, depth)}"
-    if outer or kernel.family == "conduct":
+    if outer or kernel.of_row:
         yield from (_setting(name, value) for name, value in node.settings if name in _TOLD)
 
 
@@ -278,7 +278,7 @@ def _function(graph: Graph, position: int) -> str:
 def _made_of(graph: Graph, position: int) -> list[int]:
     """Operands that have a value of their own to show: constants and `always` have none, a key is its parts."""
     node = graph[position]
-    if node.op in KERNELS and KERNELS[node.op].family == "conduct":
+    if node.op in KERNELS and KERNELS[node.op].of_row:
         return []
     parts = [leaf for arg in chain(graph, position) for leaf in (_made_of(graph, arg) if graph[arg].op == "mix" else [arg])]
     return [part for part in dict.fromkeys(parts) if graph[part].op != "constant" and part != graph.always()]

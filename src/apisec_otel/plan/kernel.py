@@ -38,6 +38,8 @@ class Kernel:
     """Whether Python answers; it keeps what it remembers itself."""
     own: str = ""
     """The operand whose value in the asking row the answer depends on, also where the row is not counted."""
+    of_row: bool = False
+    """Whether it reads the row itself, the same columns whatever is asked: a question is told by its settings alone."""
     spared: frozenset[str] = frozenset()
     """Operands that a row may lack and be counted all the same."""
     ordered: bool = False

@@ -39,7 +39,7 @@ class Signal:
     severity: Severity | Number | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     ranks: Number | None = None
-    """How suspicious the session is as of this row, from 0 to 1, whether or not anything is raised. It ranks sessions, no more."""
+    """How suspicious the session is as of this Step row, from 0 to 1, whether or not anything is raised. It ranks sessions, no more."""
 
 
 def check(signal: object, settings: Mapping[str, object]) -> Signal:

@@ -37,6 +37,7 @@ CONDUCT = Kernel(
     spared=frozenset({"path", "parent", "stem", "shape", "among", "refused", "asset", "automatic", "nested", "taught_by"}),
     cells=37,
     expiry=lambda settings: _HOUR,
+    of_row=True,
     ordered=True,
 )
 USUAL = Kernel(
