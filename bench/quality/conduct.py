@@ -24,8 +24,6 @@ SECTIONS, ITEMS = 8, 14
 PEOPLE: Final = 900
 SHARES: Final = (0.1, 0.3, 0.5)
 QUANTILES: Final = (1e-2, 1e-3, 1e-4)
-LEAST: Final = 3
-"""Pages before which nothing ranks."""
 
 Visit = list[tuple[float, str, str, int]]
 """Seconds since the session began, path, query and status of each request."""
@@ -98,7 +96,7 @@ def probe(chance: random.Random) -> Visit:
 
 
 def fuzz(chance: random.Random) -> Visit:
-    """One search, asked in ever other forms."""
+    """One search, asked in form after form."""
     letters = "abcdefghijklmnop"
     asked = ("".join(chance.choice(letters + "'\"<(;%-") for _ in range(9)) for _ in range(60))
     return [(at * 0.8, "/search", f"q={one}", 200) for at, one in enumerate(asked)]

@@ -8,10 +8,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from apisec_otel import semconv
@@ -20,6 +17,7 @@ from apisec_otel.processors.decide import DecideSettings
 from apisec_otel.processors.requests import Requests
 from apisec_otel.processors.sessions import Sessions
 from apisec_otel.spans.columns import records
+from bench.spans import answered, exported
 
 SECOND = 10**9
 START = 1_767_225_600 * SECOND
@@ -147,7 +145,7 @@ def judged(calls: Sequence[Call]) -> dict[str, list[Hashable]]:
     groups, sessions, actors = Groups(), [], []
     for first in range(0, len(calls), BATCH):
         taken = calls[first : first + BATCH]
-        batch = native.decode([_request([_span(number, call) for number, call in enumerate(taken, first + 1)])], words)
+        batch = native.decode([exported([_span(number, call) for number, call in enumerate(taken, first + 1)])], words)
         for step in steps:
             step.process(batch)
         links.begin(batch)
@@ -239,22 +237,4 @@ def _span(number: int, call: Call) -> Span:
         "user.id": call.user,
         "http.request.header.authorization": call.token and f"Bearer {call.token}",
     }
-    attributes = [KeyValue(key=key, value=AnyValue(string_value=text)) for key, text in told.items() if text]
-    attributes.append(KeyValue(key="http.response.status_code", value=AnyValue(int_value=200)))
-    start = START + round(call.at * SECOND)
-    return Span(
-        trace_id=number.to_bytes(16, "big"),
-        span_id=number.to_bytes(8, "big"),
-        kind=Span.SPAN_KIND_SERVER,
-        start_time_unix_nano=start,
-        end_time_unix_nano=start + SECOND // 100,
-        attributes=attributes,
-    )
-
-
-def _request(spans: list[Span]) -> bytes:
-    made = ExportTraceServiceRequest()
-    group: Any = made.resource_spans.add()
-    group.resource.attributes.append(KeyValue(key="service.name", value=AnyValue(string_value="shop")))
-    group.scope_spans.add(spans=spans)
-    return made.SerializeToString()
+    return answered(number, START + round(call.at * SECOND), told)

@@ -6,8 +6,6 @@ import random
 from collections.abc import Iterator
 from importlib import import_module
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from apisec_otel.cli.options import packaged
@@ -17,6 +15,7 @@ from apisec_otel.detectors.bola_walk import BolaWalk
 from apisec_otel.plan.build import build
 from apisec_otel.plan.draft import Chosen
 from apisec_otel.spans.batch import SpanBatch
+from bench.spans import answered, exported
 
 SECOND = 10**9
 START = 1_767_225_600 * SECOND
@@ -58,7 +57,7 @@ def exports(calls: list[Call], chance: random.Random) -> list[bytes]:
         pod = chance.randrange(PODS)
         turns = (at + 0.02 - phases[pod]) // FLUSH + 1
         flushes.setdefault((phases[pod] + turns * FLUSH, pod), []).append(_span(number, at, who, thing))
-    return [_request(spans[::-1]) for _, spans in sorted(flushes.items(), key=lambda item: item[0])]
+    return [exported(spans[::-1]) for _, spans in sorted(flushes.items(), key=lambda item: item[0])]
 
 
 def found(requests: list[bytes]) -> tuple[set[int], set[int]]:
@@ -81,7 +80,7 @@ def walkers() -> set[int]:
     """The ids of who walks: alone, in order of time."""
     chance = random.Random(7)
     calls = sorted(walks(chance))
-    return found([_request([_span(number, *call) for number, call in enumerate(calls, 1)])])[0]
+    return found([exported([_span(number, *call) for number, call in enumerate(calls, 1)])])[0]
 
 
 def judged() -> tuple[int, int, int, int]:
@@ -114,23 +113,4 @@ def _others() -> list[str]:
 
 def _span(number: int, at: float, who: str, thing: int) -> Span:
     told = {"http.request.method": "GET", "url.path": f"/orders/{thing}", "http.route": "/orders/{id}", "user.id": who}
-    attributes = [KeyValue(key=key, value=AnyValue(string_value=text)) for key, text in told.items()]
-    attributes.append(KeyValue(key="http.response.status_code", value=AnyValue(int_value=200)))
-    start = START + round(at * SECOND)
-    return Span(
-        trace_id=number.to_bytes(16, "big"),
-        span_id=number.to_bytes(8, "big"),
-        name="GET /orders/{id}",
-        kind=Span.SPAN_KIND_SERVER,
-        start_time_unix_nano=start,
-        end_time_unix_nano=start + SECOND // 100,
-        attributes=attributes,
-    )
-
-
-def _request(spans: list[Span]) -> bytes:
-    made = ExportTraceServiceRequest()
-    group = made.resource_spans.add()
-    group.resource.attributes.append(KeyValue(key="service.name", value=AnyValue(string_value="shop")))
-    group.scope_spans.add(spans=spans)
-    return made.SerializeToString()
+    return answered(number, START + round(at * SECOND), told)

@@ -25,9 +25,9 @@ CHANNELS: Final[dict[str, tuple[Severity, str]]] = {
 class SessionEvidence:
     """A session whose pages, waits, queries or refusals no person has.
 
-    Five channels count, page by page, how much likelier the session is a machine's than a person's, and the mean of what they
-    found is held against q: an e-value, whatever depends on what. What people do is partly learned from the service's own
-    sessions, and can be learned more lenient only so far, so that machines do not buy themselves out.
+    Five channels count, page by page, how much likelier the session is a machine's than a person's. The mean of what they found
+    is held against q; being a mean, it holds however the channels depend on each other. What people do is partly learned from
+    the service's own sessions, and can be learned more lenient only so far, so that machines do not buy themselves out.
     """
 
     owasp: ClassVar[str] = "API4:2023"

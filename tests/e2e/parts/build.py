@@ -53,14 +53,18 @@ def build_node() -> Path:
 
 
 def _compile(binary: Path) -> None:
-    how = "install Go 1.25 or newer (Debian: golang-go from backports; macOS: brew install go)"
-    _need("go", "the Collector", how)
+    go_build("the Collector", PARTS / "collector", ".", binary)
+
+
+def go_build(part: str, folder: Path, package: str, binary: Path) -> None:
+    """Compiles a package of a folder with go.mod and go.sum; the binary is there when it is whole."""
+    _need("go", part, "install Go 1.25 or newer (Debian: golang-go from backports; macOS: brew install go)")
     proxy = subprocess.run(["go", "env", "GOPROXY"], capture_output=True, text=True, check=True).stdout.strip()
     # Without a fall-back to git hosts, a module that the proxy lacks is named at once.
     environment = {"CGO_ENABLED": "0", "GOPROXY": proxy.removesuffix(",direct")}
     unfinished = binary.with_suffix(".new")
-    command = ["go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", str(unfinished), "."]
-    _run(command, PARTS / "collector", environment)
+    command = ["go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", str(unfinished), package]
+    _run(command, folder, environment)
     unfinished.rename(binary)
 
 

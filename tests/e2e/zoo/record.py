@@ -29,7 +29,7 @@ from envoy import configuration  # noqa: E402
 from google.protobuf.json_format import MessageToDict  # noqa: E402
 from helpers import Process, free_port, listens, until  # noqa: E402
 from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: E402
-from parts.build import CACHE, PartMissing, _alone, _digest, _need, _run  # noqa: E402
+from parts.build import CACHE, PartMissing, _alone, _digest, _need, _run, go_build  # noqa: E402
 from parts.sinks import HttpSink  # noqa: E402
 from parts.spans import KINDS  # noqa: E402
 
@@ -91,8 +91,7 @@ def go_folder() -> Path:
     folder = CACHE / f"zoo-go-{_digest(source, GO_SOURCES)}"
     with _alone(folder):
         if not (folder / "http").exists():
-            _need("go", "the Go shops", "install Go 1.25 or newer")
-            _run(["go", "build", "-buildvcs=false", "-trimpath", "-o", str(folder / "http"), "./http"], source, {"CGO_ENABLED": "0"})
+            go_build("the Go shops", source, "./http", folder / "http")
     return folder
 
 
