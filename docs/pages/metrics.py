@@ -35,6 +35,8 @@ SELF: dict[str, tuple[str, str]] = {
     "otelcol_process_cpu_seconds": ("counter", "Processor time."),
     "apisec_requests": ("counter", "API requests observed."),
     "apisec_repeats": ("counter", "Request spans that came again, from a sender that tried again: not counted twice."),
+    "apisec_requests_merged": ("counter", "Calls of which a gateway and an application told: counted once."),
+    "apisec_calls_bytes": ("gauge", "Memory of calls of which one service has told and another may, in bytes."),
     "apisec_repeated_ids": ("counter", "Ids that came again on a span with another start: observed."),
     "apisec_late": ("counter", "Requests over 10 minutes behind: neither counted by tallies nor learned from."),
     "apisec_silences": ("counter", "Times that a busy service told nothing for a batch interval: see `apisec-otel coverage`."),

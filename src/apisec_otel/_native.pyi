@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 RECORD_FIELDS: list[tuple[str, str, int]]
+MARKS: dict[str, int]
 """Name, numpy format and offset of each field of a record."""
 
 @final
@@ -67,7 +68,7 @@ class Links:
     def metrics(self) -> dict[str, int]:
         """`entries` and `bytes` now; `evicted` and `expired` since the start."""
 
-Released: TypeAlias = tuple[SpanBatch, bytes, bytes]
+Released: TypeAlias = tuple[SpanBatch, bytes, bytes, list[tuple[int, int]], bool]
 """Requests in order of time; as u64 which request each is, as u32 the row of the batch in hand before which it was released."""
 
 class Steps:
@@ -98,7 +99,11 @@ class Plan:
 
     def __init__(self, spec: str, outside: Callable[..., npt.NDArray[np.float64]] | None = None) -> None: ...
     def inputs(self) -> list[tuple[str, str]]: ...
-    def run(self, batch: SpanBatch, ask_all: bool = False, values: Sequence[int] = ()) -> Answers: ...
+    def run(
+        self, batch: SpanBatch, ask_all: bool = False, values: Sequence[int] = (), late: tuple[SpanBatch, bytes] | None = None
+    ) -> Answers:
+        """`late`: released requests and, as bytes of uint32, the row of the batch before which each was; those that were set back
+        are judged there, numbered on from the batch's last row."""
     def run_columns(
         self,
         columns: dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int8] | npt.NDArray[np.uint64]],

@@ -1,10 +1,10 @@
 //! Vocabulary, SpanBatch and the functions over requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_int;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use apisec_core::codec::{self, Annotation, RECORD_FIELDS, Text};
+use apisec_core::codec::{self, Annotation, MARKS, RECORD_FIELDS, Text};
 use apisec_core::hash::Hasher;
 use bytes::Bytes;
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyValueError};
@@ -297,5 +297,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(transcode, module)?)?;
     module.add_function(wrap_pyfunction!(split, module)?)?;
     module.add("RECORD_FIELDS", RECORD_FIELDS.to_vec())?;
+    module.add("MARKS", HashMap::from(MARKS))?;
     Ok(())
 }

@@ -73,6 +73,11 @@ impl Plan {
     }
 }
 
+fn words(bytes: &[u8]) -> Vec<u32> {
+    let (words, _) = bytes.as_chunks();
+    words.iter().map(|word| u32::from_ne_bytes(*word)).collect()
+}
+
 /// A Python function that answers for all that is not native: called once a piece and node, with columns as bytes.
 struct Callback(Py<PyAny>);
 
@@ -132,35 +137,46 @@ impl Plan {
     }
 
     /// Runs the requests of a batch that are judged; rows are numbered as in the batch.
-    #[pyo3(signature = (batch, ask_all = false, values = Vec::new()))]
+    ///
+    /// `late`: released requests and, as bytes of u32, the row of the batch before which each was. Those of them that were
+    /// set back are judged there, numbered on from the batch's last row.
+    #[pyo3(signature = (batch, ask_all = false, values = Vec::new(), late = None))]
     fn run(
         &self,
         py: Python<'_>,
         batch: &SpanBatch,
         ask_all: bool,
         values: Vec<usize>,
+        late: Option<(PyRef<'_, SpanBatch>, &[u8])>,
     ) -> PyResult<Answers> {
         let columns = self
             .columns
             .as_ref()
             .map_err(|error| PyValueError::new_err(error.clone()))?;
-        let run = |batch: &mut apisec_core::codec::SpanBatch| -> PyResult<Answers> {
-            let judged = Judged::of(batch, columns);
+        let values = values.as_slice();
+        let run = |judged: Judged<'_>, rows: usize| -> PyResult<Answers> {
             let mut plan = self.inner.lock().map_err(|_| broken())?;
-            let answers = plan
-                .run(
-                    &judged,
-                    Wanted {
-                        all: ask_all,
-                        values: &values,
-                    },
-                )
-                .map_err(refused)?;
+            let all = ask_all;
+            let answers = plan.run(&judged, Wanted { all, values });
             Ok(Answers {
-                inner: answers.renumbered(judged.numbers(), batch.len()),
+                inner: answers.map_err(refused)?.renumbered(judged.numbers(), rows),
             })
         };
-        detached(py, || batch.with_mut(run)?)
+        let Some((released, before)) = late else {
+            return detached(py, || {
+                batch.with_mut(|batch| run(Judged::of(batch, columns), batch.len()))?
+            });
+        };
+        let (released, before) = (&*released, words(before));
+        detached(py, || {
+            batch.with_mut(|batch| {
+                released.with_mut(|released| {
+                    let late = (&*released, before.as_slice());
+                    let rows = batch.len() + released.len();
+                    run(Judged::with(batch, late, columns), rows)
+                })?
+            })?
+        })
     }
 
     /// Lets time (ns) pass without a row: windows that are over close. No row may come later with a time before it.

@@ -70,6 +70,9 @@ impl Requests {
         counts.set_item("repeated_ids", state.counts.repeated_ids)?;
         counts.set_item("late", state.counts.late)?;
         counts.set_item("bytes", state.bytes())?;
+        let (merged, waiting) = state.calls();
+        counts.set_item("merged", merged)?;
+        counts.set_item("call_bytes", waiting)?;
         Ok(counts)
     }
 
@@ -302,23 +305,39 @@ fn told<'py>(py: Python<'py>, service: &coverage::Service) -> PyResult<Bound<'py
 #[pyclass(frozen, module = "apisec_otel._native")]
 pub struct Steps(Arc<Mutex<steps::Steps>>);
 
-/// A batch, and as bytes of u64 and u32 which request each row is and the row before which it was released.
-type Released<'py> = (SpanBatch, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+/// A batch, and as bytes of u64 and u32 which request each row is and the row before which it was released; requests that
+/// were joined with others, and whether some rows were not judged as they came.
+type Released<'py> = (
+    SpanBatch,
+    Bound<'py, PyBytes>,
+    Bound<'py, PyBytes>,
+    Vec<(u64, u64)>,
+    bool,
+);
 
 fn released<'py>(
     py: Python<'py>,
     call: impl FnOnce() -> PyResult<steps::Released> + Send,
 ) -> PyResult<Released<'py>> {
-    let (batch, numbers, before) = detached(py, || {
+    let (batch, numbers, before, joined, alone) = detached(py, || {
         call().map(|mut released| {
             let numbers = released.numbers.iter().map(|number| number.to_ne_bytes());
             let numbers = numbers.collect::<Vec<_>>().concat();
             let before = released.before.iter().map(|row| row.to_ne_bytes());
             let before = before.collect::<Vec<_>>().concat();
-            (SpanBatch::of(released.batch()), numbers, before)
+            let joined = std::mem::take(&mut released.joined);
+            let alone = released.alone;
+            (
+                SpanBatch::of(released.batch()),
+                numbers,
+                before,
+                joined,
+                alone,
+            )
         })
     })?;
-    Ok((batch, PyBytes::new(py, &numbers), PyBytes::new(py, &before)))
+    let bytes = |bytes: &[u8]| PyBytes::new(py, bytes);
+    Ok((batch, bytes(&numbers), bytes(&before), joined, alone))
 }
 
 #[pymethods]

@@ -16,7 +16,7 @@ from apisec_otel.cli.judged import new_requests
 from apisec_otel.cli.replay_engine import ReplayEngine, engine_of
 from apisec_otel.config import Config
 from apisec_otel.findings.finding import Hash
-from apisec_otel.findings.rows import Records
+from apisec_otel.findings.rows import Mark, Records, marked
 from apisec_otel.plan.build import Plan
 from apisec_otel.plan.explain import Explainer, Told, Value
 from apisec_otel.spans.batch import NativeBatch
@@ -68,13 +68,14 @@ class Explaining:
         """Rows raised; without one those that came nearest, in the order of their coming."""
         return self._shown or sorted((row for _, _, row in self._near), key=lambda row: row.number)
 
-    def take(self, explainer: Explainer, batch: NativeBatch, answers: Any) -> None:
-        """The rows of one run."""
-        if self.learning or not len(batch):
+    def take(self, explainer: Explainer, batch: NativeBatch, answers: Any, late: NativeBatch | None) -> None:
+        """The rows of one run: those of the batch, and those of `late` that were set back until then."""
+        if self.learning:
             return
-        records, columns = self.engine.row_view(batch), explainer.columns(answers)
-        index = new_requests(records)
-        index = index[records["probe"][index] != 1]
+        records, index = judged_rows(self.engine, batch, late)
+        if not len(records):
+            return
+        columns = explainer.columns(answers)
         numbers = self.rows + 1 + np.arange(len(index))
         self.rows += len(index)
         wanted = self._is_wanted(self.engine, records[index])
@@ -107,6 +108,19 @@ class Explaining:
             (heapq.heappush if len(self._near) < self._limit else heapq.heappushpop)(self._near, (near, -row.number, row))
 
 
+def judged_rows(engine: ReplayEngine, batch: NativeBatch, late: NativeBatch | None) -> tuple[Records, NDArray[np.intp]]:
+    """The rows of one run, numbered as its answers, and which of them were judged."""
+    records = engine.row_view(batch)
+    index = new_requests(records)
+    if len(records):
+        index = index[~marked(records[index], Mark.WAITS | Mark.MERGED)]
+    if late is not None:
+        alone = engine.row_view(late)
+        index = np.concatenate([index, len(records) + np.flatnonzero(marked(alone, Mark.ALONE))])
+        records = np.concatenate([records, alone]) if len(records) else alone
+    return records, index[records["probe"][index] != 1] if len(records) else index
+
+
 def _explained(record: Any, number: int, endpoint: str, raised: bool, explainer: Explainer, values: tuple[Value, ...]) -> ExplainedRow:
     return ExplainedRow(
         number=number,
@@ -130,8 +144,8 @@ class _Watching:
     def asked(self) -> list[int]:
         return self.explainer.asked
 
-    def ran(self, batch: NativeBatch, answers: Any) -> None:
-        self.explaining.take(self.explainer, batch, answers)
+    def ran(self, batch: NativeBatch, answers: Any, late: NativeBatch | None) -> None:
+        self.explaining.take(self.explainer, batch, answers, late)
 
 
 def candidates(entity: str, keyed_hash: Hash) -> set[int]:

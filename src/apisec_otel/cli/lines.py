@@ -12,6 +12,7 @@ import numpy as np
 from apisec_otel.cli.judged import Rows, Summary, rfc3339
 from apisec_otel.cli.session_book import SessionTotals
 from apisec_otel.findings.finding import Finding
+from apisec_otel.findings.rows import Mark, marked
 from apisec_otel.receivers.otlp_json_file import Fault
 
 
@@ -36,6 +37,7 @@ class JsonLines:
             rows.records["start"].tolist(),
             rows.hexadecimal("trace_id"),
             rows.hexadecimal("span_id"),
+            self._merged(rows),
             rows.records["session"].tolist(),
             rows.names,
             rows.best.tolist(),
@@ -43,11 +45,11 @@ class JsonLines:
             rows.learning.tolist(),
             strict=True,
         )
-        for at, row, start, trace, span, session, name, score, scores, learning in columns:
+        for at, row, start, trace, span, merged, session, name, score, scores, learning in columns:
             while gone and gone[-1][0] <= at:
                 lines.append(_session(gone.pop()[1]))
             lines.append(
-                f'{{"type":"request","time":"{rfc3339(start)}","trace_id":"{trace}","span_id":"{span}","merged":[],'
+                f'{{"type":"request","time":"{rfc3339(start)}","trace_id":"{trace}","span_id":"{span}","merged":{merged},'
                 f'"session":{_key(session)},"endpoint":{self._quote(name)},"score":{_number(score)},'
                 f'"detectors":{scores},"learning":{"true" if learning else "false"}}}\n'
             )
@@ -79,6 +81,14 @@ class JsonLines:
         }
         self._out.write(json.dumps(stated, separators=(",", ":")) + "\n")
         self._out.flush()
+
+    def _merged(self, rows: Rows) -> list[str]:
+        """The span of each request's gateway, as a JSON list."""
+        joined = marked(rows.records, Mark.JOINED)
+        if not joined.any():
+            return ["[]"] * len(rows)
+        parents = zip(joined.tolist(), rows.hexadecimal("parent_id"), strict=True)
+        return [f'["{parent}"]' if both else "[]" for both, parent in parents]
 
     def _detectors(self, rows: Rows) -> list[str]:
         """The scores of each request as a JSON object."""

@@ -22,7 +22,7 @@ from apisec_otel.findings.rows import Records, View
 from apisec_otel.inventory.coverage import ServiceCoverage
 from apisec_otel.plan.build import Plan
 from apisec_otel.plan.engine import Engine as PlanEngine
-from apisec_otel.plan.engine import Executor, native
+from apisec_otel.plan.engine import Executor, Late, native
 from apisec_otel.plan.outside import Outside
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.decide import Decide
@@ -53,8 +53,8 @@ class Watch(Protocol):
     def asked(self) -> Sequence[int]:
         """Nodes whose values it wants."""
 
-    def ran(self, batch: NativeBatch, answers: Any, /) -> None:
-        """Told after each run; the answers' `values` are of the nodes asked for."""
+    def ran(self, batch: NativeBatch, answers: Any, late: NativeBatch | None, /) -> None:
+        """Told after each run; the answers' `values` are of the nodes asked for, for the rows of the batch and then of `late`."""
 
 
 class AskAll:
@@ -64,11 +64,11 @@ class AskAll:
         self._executor, self._watch = executor, watch
         self.last: Any = None
 
-    def run(self, batch: Any, ask_all: bool = True, values: Sequence[int] = ()) -> Any:
+    def run(self, batch: Any, ask_all: bool = True, values: Sequence[int] = (), late: Late | None = None) -> Any:
         """Every row of the batch, in order."""
-        self.last = self._executor.run(batch, ask_all, self._watch.asked if self._watch else values)
+        self.last = self._executor.run(batch, ask_all, self._watch.asked if self._watch else values, late)
         if self._watch:
-            self._watch.ran(batch, self.last)
+            self._watch.ran(batch, self.last, late and late[0])
         return self.last
 
     def tables(self) -> list[dict[str, Any]]:
@@ -134,13 +134,19 @@ class ReplayEngine:
     def _run(self, batch: SpanBatch) -> Judged:
         for processor in self.processors:
             processor.process(batch)
-        scores, learning = _answers(self.plans[:1], len(batch))
+        late = len(batch.steps) if batch.steps is not None and batch.steps.alone else 0
+        scores, learning = _answers(self.plans[:1], len(batch) + late)
         if batch.steps is None:
             return Judged(batch, scores, learning, self.ended(), shadow=self.shadow)
         arrived = [finding for finding in batch.findings if not finding.step]
         index = new_requests(self.view(batch))
         self._waiting.add(index, scores, learning, arrived, self.ended(), batch.steps)
-        scores, learning, findings, ended = self._waiting.take(batch.steps)
+        kept, learned, findings, ended = self._waiting.take(batch.steps)
+        if late:
+            scores = {name: np.maximum(column, scores[name][len(batch) :]) for name, column in kept.items()}
+            learning = learned | learning[len(batch) :]
+        else:
+            scores, learning = kept, learned
         later, still = _answers(self.plans[1:] if len(batch.steps) else [], len(batch.steps))
         found = sorted([*findings, *(finding for finding in batch.findings if finding.step)], key=lambda finding: finding.row)
         scores, learning = dict(sorted((scores | later).items())), learning | still

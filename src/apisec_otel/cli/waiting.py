@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.findings.finding import Finding
-from apisec_otel.spans.batch import Released
+from apisec_otel.spans.batch import GONE, Released
 
 Scores = Mapping[str, NDArray[np.float64]]
 Ended = Sequence[tuple[int, int]]
@@ -50,6 +50,8 @@ class Waiting:
 
     def take(self, steps: Released) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.bool_], list[Finding], list[tuple[int, int]]]:
         """What was kept of released requests: scores, learning, findings by their place in `steps`, sessions that ended before one."""
+        for gateway, application in steps.joined:
+            self._join(gateway, application)
         numbers = steps.numbers.astype(np.int64)
         at = numbers - self._first
         scores = {name: column[at] for name, column in self._scores.items()}
@@ -58,6 +60,19 @@ class Waiting:
         findings = self._found(numbers)
         self._forget()
         return scores, learning, findings, self._over(numbers)
+
+    def _join(self, gateway: int, application: int) -> None:
+        """What was said of a gateway's half of a call is said of the application's."""
+        at = gateway - self._first
+        self._done[at] = True
+        if application == GONE:
+            return
+        to = application - self._first
+        for column in self._scores.values():
+            column[to] = max(column[to], column[at])
+        self._findings.setdefault(application, []).extend(self._findings.pop(gateway, ()))
+        if not self._findings[application]:
+            del self._findings[application]
 
     def _found(self, numbers: NDArray[np.int64]) -> list[Finding]:
         found: list[Finding] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntFlag
 from functools import cache
 from typing import Any, cast
 
@@ -13,6 +14,27 @@ from apisec_otel.spans.batch import NativeBatch
 
 Records = NDArray[np.void]
 """A batch's rows as a structured array; the fields are the record's."""
+
+
+class Mark(IntFlag):
+    """Bits of a row's `marks`; the native module has the same."""
+
+    WIDE = 8
+    """Its client can take any address of its network (IPv6)."""
+    WAITS = 32
+    """A gateway's half of a call, which waits for the application's."""
+    MERGED = 64
+    """A gateway's half of a call of which the application has told."""
+    JOINED = 128
+    """The application's half of a call, with what the gateway's adds to it; its parent is the gateway's span."""
+    ALONE = 1024
+    """A gateway's half of a call of which nobody else has told in time."""
+
+
+def marked(records: Records, mark: Mark) -> NDArray[np.bool_]:
+    """Which rows have one of the bits."""
+    has: NDArray[np.bool_] = (records["marks"] & np.uint32(mark)) != 0
+    return has
 
 
 View = Callable[[NativeBatch], Records]

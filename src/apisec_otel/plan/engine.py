@@ -12,6 +12,8 @@ from apisec_otel.plan.build import Plan, Statement
 from apisec_otel.plan.outside import Outside
 from apisec_otel.plan.signal import SEVERITIES, Severity, sentence
 
+Late = tuple[Any, bytes]
+"""Released rows, and the row of the batch before which each was, as uint32."""
 RaisedRow = tuple[int, int, float, int, int, Sequence[tuple[float, float]]]
 
 
@@ -24,8 +26,11 @@ class Answers(Protocol):
 class Executor(Protocol):
     """What runs the JSON: `_native.Plan`."""
 
-    def run(self, batch: Any, ask_all: bool = False, values: Sequence[int] = ()) -> Answers:
-        """Every row of the batch, in order; `values` are nodes of which the answers tell each row's value."""
+    def run(self, batch: Any, ask_all: bool = False, values: Sequence[int] = (), late: Late | None = None) -> Answers:
+        """Every row of the batch, in order; `values` are nodes of which the answers tell each row's value.
+
+        Rows of `late` that were set back are judged between them, numbered on from the batch's last.
+        """
         ...
 
     def tables(self) -> list[dict[str, Any]]:
@@ -87,9 +92,13 @@ class Engine:
         self.outside = outside or Outside(plan.functions)
         self.executor = executor or native(plan.spec, self.outside)
 
-    def observe(self, batch: Any, endpoint: Callable[[int], str]) -> list[Raised]:
-        """What the rows of the batch raise, in row order; `endpoint` names a row's endpoint for people, and is asked only then."""
-        return list(self._spoken(self.executor.run(batch).raised, endpoint))
+    def observe(self, batch: Any, endpoint: Callable[[int], str], late: Late | None = None) -> list[Raised]:
+        """What the rows of the batch raise, in row order; `endpoint` names a row's endpoint for people, and is asked only then.
+
+        `late` as `Executor.run` takes it.
+        """
+        answers = self.executor.run(batch) if late is None else self.executor.run(batch, late=late)
+        return list(self._spoken(answers.raised, endpoint))
 
     def tables(self) -> list[dict[str, Any]]:
         """The size and losses of each table, for metrics."""

@@ -17,13 +17,11 @@ from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, Su
 from apisec_otel.findings.links import Links, LinkSettings
 from apisec_otel.findings.repeats import Repeats
 from apisec_otel.findings.risk import EntityRisk
-from apisec_otel.findings.rows import Records, View
+from apisec_otel.findings.rows import Mark, Records, View
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
 from apisec_otel.spans.batch import NativeBatch, Released, SpanBatch, Value
 
-WIDE: Final = 8
-"""Bit of a row's marks: its client can take any address of its network (IPv6)."""
 RESTART: Final = 600 * 10**9
 """A row in time that starts further back than this begins another recording."""
 
@@ -225,7 +223,7 @@ def _metric(links: Links, name: str) -> float:
 
 def _carrier(signal: Raised, record: np.void) -> int:
     """What carries the risk: the entity, or the network of a client that can take any address of it."""
-    roams = signal.entity_kind == "client" and int(record["marks"]) & WIDE
+    roams = signal.entity_kind == "client" and int(record["marks"]) & Mark.WIDE
     return int(record["network"]) if roams else signal.entity
 
 

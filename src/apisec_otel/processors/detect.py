@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from typing import Annotated, Any, ClassVar, Literal
@@ -21,7 +21,7 @@ from apisec_otel.plan.outside import Running
 from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
-from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.spans.batch import Released, SpanBatch
 
 Mode = Literal["alert", "shadow", "off"]
 
@@ -108,12 +108,11 @@ class Detect:
         return running
 
     def detecting(self, engine: Callable[[Plan], Engine], host: Host, *, tell_shadow: bool = False) -> "Detecting":
-        """The plans at work in engines that `engine` makes; requests are held only where some detector wants them in order."""
+        """The plans at work in engines that `engine` makes."""
         plans = self.plan(host.meanings, host.custom)
         shadow = frozenset(id for id, _, mode, _ in self.running() if mode == "shadow")
         running = Detecting(engine(plans.requests), shadow, host, tell_shadow=tell_shadow)
-        if plans.steps.statements:
-            running.in_order(engine(plans.steps), Ordering(self.max_held, host))
+        running.in_order(engine(plans.steps), Ordering(self.max_held, host))
         return running
 
 
@@ -176,30 +175,47 @@ class Detecting:
 
     def process(self, batch: SpanBatch) -> None:
         """Puts what is raised on the batch; a shadow detector's signals are only counted, unless they are to be told."""
+        if self._covering and batch.now is None:
+            self._covering.process(batch.native)
+        if self._ordering is not None:
+            batch.steps = self._ordering.take(batch)
+        self._judge_as_they_come(batch, batch.steps)
         if batch.now is not None:
             self._engine.advance(batch.now)
             if self._covering:
                 self._covering.advance(batch.now)
-        else:
-            if self._covering:
-                self._covering.process(batch.native)
-            self._observe(self._engine, batch)
-        if self._ordering is not None:
-            self._judge_in_order(batch, self._ordering)
+        if self._ordering is not None and batch.steps is not None:
+            self._judge_in_order(batch.steps, None if batch.now is None else self._ordering.bound())
 
-    def _judge_in_order(self, batch: SpanBatch, ordering: Ordering) -> None:
-        batch.steps = ordering.take(batch)
-        if len(batch.steps):
-            self._observe(self._steps, batch.steps)
-        if batch.now is not None:
-            self._steps.advance(ordering.bound())
+    def _judge_as_they_come(self, batch: SpanBatch, steps: Released | None) -> None:
+        """The rows of the batch, and between them those of gateways whose time to wait is over."""
+        late = steps if steps is not None and steps.alone else None
+        if batch.now is not None and late is None:
+            return
+        first = len(batch)
+        said = self._engine.observe(
+            batch.native,
+            lambda row: self._endpoint(batch, row) if late is None or row < first else self._endpoint(late, row - first),
+            None if late is None else (late.native, late.before.tobytes()),
+        )
+        for each in said:
+            if late is None or each.row < first:
+                self._tell(batch, each)
+            else:
+                self._tell(late, replace(each, row=each.row - first))
 
-    def _observe(self, engine: Engine, batch: SpanBatch) -> None:
-        for each in engine.observe(batch.native, lambda row: self._endpoint(batch, row)):
-            mode = "shadow" if each.detector in self._shadow else "alert"
-            self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
-            if mode == "alert" or self._tell_shadow:
-                batch.raised.append(self._spoken(each))
+    def _judge_in_order(self, steps: Released, bound: int | None) -> None:
+        if len(steps):
+            for each in self._steps.observe(steps.native, lambda row: self._endpoint(steps, row)):
+                self._tell(steps, each)
+        if bound is not None:
+            self._steps.advance(bound)
+
+    def _tell(self, batch: SpanBatch, each: Said) -> None:
+        mode = "shadow" if each.detector in self._shadow else "alert"
+        self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
+        if mode == "alert" or self._tell_shadow:
+            batch.raised.append(self._spoken(each))
 
     @property
     def meaning(self) -> str:

@@ -37,12 +37,13 @@ class Ordering:
             self._native.reuse(self._before.native)
             self._before = None
         if batch.over:
-            native, numbers, before = self._native.drain()
+            taken = self._native.drain()
         elif batch.now is not None:
-            native, numbers, before = self._native.advance(batch.now)
+            taken = self._native.advance(batch.now)
         else:
-            native, numbers, before = self._native.process(batch.native)
-        released = Released(native, np.frombuffer(numbers, np.uint64), np.frombuffer(before, np.uint32))
+            taken = self._native.process(batch.native)
+        native, numbers, before, joined, alone = taken
+        released = Released(native, np.frombuffer(numbers, np.uint64), np.frombuffer(before, np.uint32), joined, alone=alone)
         if not batch.over:  # what is left at the end may be read together with what comes after
             self._before = released
         return released

@@ -50,6 +50,11 @@ class Requests:
     """More query names whose values are overwritten on the way out."""
     secret_attributes: tuple[str, ...] = ()
     """More attributes whose values are overwritten, by their full keys."""
+    gateways: tuple[str, ...] = ()
+    """Services (service.name) that are gateways, beside those that are found to be. What a gateway says of a call waits up to 6 s
+    for the application's request: the two are one."""
+    calls: Size = 8 << 20
+    """Most memory for calls of which one service has told and another may; past it the oldest wait no longer."""
     columns: dict[str, CustomColumn] = field(default_factory=dict)
     """More columns that detectors can read, by name; at most 8."""
     hash_key: SecretStr | None = None
@@ -95,12 +100,13 @@ class Requests:
         return {name: each.as_ for name, each in sorted(self.columns.items())}
 
     def table_bytes(self) -> int:
-        """Cap of the memory of repeats."""
-        return self.repeats
+        """Cap of the memory of repeats and of calls."""
+        return self.repeats + self.calls
 
     def for_native(self) -> dict[str, object]:
         """What the native step takes."""
-        return {"trusted_proxies": list(self.trusted_proxies), "retry_bytes": self.repeats}
+        calls = {"gateways": list(self.gateways), "call_bytes": self.calls}
+        return {"trusted_proxies": list(self.trusted_proxies), "retry_bytes": self.repeats, **calls}
 
     def build(self, host: Host) -> Processor:
         """The running step."""
@@ -114,7 +120,8 @@ class _Observing:
         self._step, self._received = step, host.received
         for name in ("requests", "repeats", "repeated_ids", "late"):
             host.telemetry.observe(f"apisec_{name}", partial(self._count, name), kind="counter")
-
+        host.telemetry.observe("apisec_requests_merged", partial(self._count, "merged"), kind="counter")
+        host.telemetry.observe("apisec_calls_bytes", partial(self._count, "call_bytes"))
         self._telemetry = host.telemetry
 
     def _count(self, name: str) -> float:
@@ -136,7 +143,7 @@ class _Observing:
         self._step.remember(batch.native)
 
     def counts(self) -> dict[str, int]:
-        """Requests, repeats, repeated_ids, late and bytes since the start."""
+        """Requests, repeats, repeated_ids, late, merged and bytes since the start."""
         return dict(self._step.counts())
 
     def now(self) -> int:

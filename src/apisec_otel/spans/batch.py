@@ -1,9 +1,13 @@
 """One turn's spans: the native batch and what the components leave on it."""
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+GONE: Final = 2**64 - 1
+"""The number of a request that is not held any more."""
 
 Value = str | float | bool | int | list[str]
 
@@ -65,11 +69,23 @@ class SpanBatch:
 class Released(SpanBatch):
     """Requests in the order of their time, whose spans have left: they are judged and told of, never written on."""
 
-    __slots__ = ("before", "numbers")
+    __slots__ = ("alone", "before", "joined", "numbers")
 
-    def __init__(self, native: NativeBatch, numbers: NDArray[np.uint64], before: NDArray[np.uint32]) -> None:
+    def __init__(
+        self,
+        native: NativeBatch,
+        numbers: NDArray[np.uint64],
+        before: NDArray[np.uint32],
+        joined: Sequence[tuple[int, int]] = (),
+        *,
+        alone: bool = False,
+    ) -> None:
         super().__init__(native)
         self.numbers = numbers
         """Which of all new requests each is, counted as they came."""
         self.before = before
         """The row of the batch in hand before which each was released."""
+        self.joined = joined
+        """Requests that will not be released, for another tells of the same call: their numbers, and that one's or `GONE`."""
+        self.alone = alone
+        """Whether some were not judged as they came: a gateway's, that nobody else told of."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.otlp import call, request, span, stored
+from tests.replayed import Run, lines, summary
 
 from apisec_otel.cli import replaying
-from apisec_otel.cli.options import packaged
-from apisec_otel.cli.replay import replay
-from apisec_otel.cli.replay_engine import engine_of
-from apisec_otel.config import read
 
 DATA = Path(__file__).parent / "data"
 CAPTURED = [str(DATA / name) for name in ("vampi_attack_sqlmap.otlp.jsonl.gz", "vampi_newhttp.jsonl.gz")]
@@ -25,33 +21,11 @@ KEYS = {
     "session": "type session first_time last_time requests score",
     "summary": "type spans requests sessions findings suppressed decode_errors late evicted seconds",
 }
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(
-        *files: str, learn: Sequence[str] = (), out: Path | None = None, fail_on: str | None = None, settings: Sequence[str] = ()
-    ) -> Any:
-        engine = engine_of(read([str(packaged("replay"))], settings))
-        code = replay(engine, files, form="json", learn=learn, out=out, fail_on=fail_on)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-def lines(out: str, kind: str) -> list[dict[str, Any]]:
-    return [line for line in map(json.loads, out.splitlines()) if line["type"] == kind]
 
 
 def enumerated(out: str) -> list[dict[str, Any]]:
     """What is raised on the request as it arrives."""
     return [finding for finding in lines(out, "finding") if finding["detector"] == "bola_enumeration"]
-
-
-def summary(out: str) -> dict[str, Any]:
-    return lines(out, "summary")[0]
 
 
 def walk(first: int, count: int, *, at: float = 0, user: str = "mallory", every: float = 1) -> list[bytes]:

@@ -6,6 +6,19 @@ use super::encode::{Annotation, Annotations, encode};
 use super::member::Member;
 use super::record::Record;
 
+/// A row that is one half of a call, and where the other one is, which came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The row of this batch.
+    pub row: u32,
+    /// Whether the row is the gateway's half, or else the application's.
+    pub gateway: bool,
+    /// Time of the other half, as requests are ordered by, ns.
+    pub place: i64,
+    /// Span of the other half, of the same trace.
+    pub span: [u8; 8],
+}
+
 /// Members with their annotations. Rows are numbered through over the members.
 #[derive(Debug, Default)]
 pub struct SpanBatch {
@@ -13,6 +26,8 @@ pub struct SpanBatch {
     annotations: Vec<Annotations>,
     /// The number of each member's first row, then the number of all rows.
     starts: Vec<usize>,
+    /// Rows that are halves of calls, in order.
+    pub pairs: Vec<Pair>,
 }
 
 impl SpanBatch {
@@ -33,6 +48,7 @@ impl SpanBatch {
             annotations: members.iter().map(|_| Annotations::default()).collect(),
             members,
             starts,
+            pairs: Vec::new(),
         }
     }
 

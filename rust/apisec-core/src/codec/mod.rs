@@ -16,11 +16,14 @@ pub(crate) mod token;
 mod value;
 mod vocabulary;
 
-pub use batch::SpanBatch;
+pub use batch::{Pair, SpanBatch};
 pub use decode::decode;
 pub use encode::{Annotation, Annotations, encode};
 pub use member::{Member, Secret};
-pub use record::{CUSTOM, HTTP, PAIRED, RECORD_FIELDS, RESERVED, Record, Slice, Text, WIDE};
+pub use record::{
+    ALONE, ANONYMOUS, CUSTOM, HTTP, JOINED, MARKS, MERGED, PAIRED, PROXIED, RECORD_FIELDS,
+    RESERVED, Record, Slice, Text, WAITS, WIDE,
+};
 pub use split::{merge, split};
 pub use vocabulary::Vocabulary;
 

@@ -16,6 +16,28 @@ pub const WIDE: u32 = 8;
 /// `Record::marks`: who is seen with whom has changed, or is due to be noted again.
 pub const PAIRED: u32 = 16;
 
+/// `Record::marks`: what a gateway says of a call, which waits for the application's half.
+pub const WAITS: u32 = 32;
+/// `Record::marks`: what a gateway says of a call that the application has told of.
+pub const MERGED: u32 = 64;
+/// `Record::marks`: the application's half of a call; its parent is the gateway's.
+pub const JOINED: u32 = 128;
+/// `Record::marks`: the caller is a trusted proxy that says of nobody for whom it asks.
+pub const PROXIED: u32 = 256;
+/// `Record::marks`: what a gateway says of a call that nobody else told of in time.
+pub const ALONE: u32 = 1024;
+/// `Record::marks`: the session is that of a client, nobody's in particular.
+pub const ANONYMOUS: u32 = 512;
+
+/// The marks that are read outside, by name.
+pub const MARKS: [(&str, u32); 5] = [
+    ("WIDE", WIDE),
+    ("WAITS", WAITS),
+    ("MERGED", MERGED),
+    ("JOINED", JOINED),
+    ("ALONE", ALONE),
+];
+
 /// Columns that configuration may name.
 pub const CUSTOM: usize = 8;
 
@@ -230,7 +252,8 @@ record! {
     resource_prefix: u32 = "<u4",
     /// `SpanKind` as sent.
     kind: i32 = "<i4",
-    /// [`RESERVED`], [`HTTP`], [`WIDE`], [`PAIRED`].
+    /// [`RESERVED`], [`HTTP`], [`WIDE`], [`PAIRED`], [`WAITS`], [`MERGED`], [`JOINED`], [`PROXIED`], [`ALONE`],
+    /// [`ANONYMOUS`].
     marks: u32 = "<u4",
 }
 
@@ -330,6 +353,12 @@ impl Record {
         } else {
             self.network
         }
+    }
+
+    /// A gateway's half of a call, which is not judged as it arrives.
+    #[inline]
+    pub fn is_set_back(&self) -> bool {
+        self.marks & (WAITS | MERGED) != 0
     }
 
     /// A request that was not observed before.

@@ -52,7 +52,8 @@ impl Answers {
         for ranks in self.ranks.iter_mut().filter(|ranks| !ranks.is_empty()) {
             *ranks = spread(ranks, numbers, all);
         }
-        if !self.learning.is_empty() {
+        // Where no row was judged nothing says whether it was asked.
+        if !self.learning.is_empty() || numbers.is_empty() {
             self.learning = spread(&self.learning, numbers, all);
         }
         self.values

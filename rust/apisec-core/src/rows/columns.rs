@@ -1,6 +1,6 @@
 //! The rows of a batch as a plan reads them: the requests that are judged, and their columns by name.
 
-use crate::codec::{CUSTOM, Record, SpanBatch};
+use crate::codec::{ALONE, CUSTOM, Record, SpanBatch};
 use crate::hash;
 use crate::plan::{Input, Rows};
 use std::ops::Range;
@@ -116,15 +116,46 @@ pub struct Judged<'a> {
 }
 
 impl<'a> Judged<'a> {
-    /// Picks the rows of a batch.
+    /// Picks the rows of a batch that are judged as they come.
     pub fn of(batch: &'a SpanBatch, columns: &'a Columns) -> Self {
-        let judged = |r: &Record| r.is_new_request() && r.probe != 1;
-        let (numbers, rows) = batch
-            .records()
-            .enumerate()
-            .filter(|(_, r)| judged(r))
-            .map(|(number, r)| (number as u32, r))
-            .unzip();
+        Self::from(
+            columns,
+            arrived(batch).map(|(number, r)| (number as u32, r)),
+        )
+    }
+
+    /// Picks the rows of a batch whether they are judged as they come or later.
+    pub fn all(batch: &'a SpanBatch, columns: &'a Columns) -> Self {
+        let rows = batch.records().enumerate().filter(|(_, r)| is_judged(r));
+        Self::from(columns, rows.map(|(number, r)| (number as u32, r)))
+    }
+
+    /// As `of`, and between them, before those rows of the batch, the released ones that were set back until then; they are
+    /// numbered on from the batch's last.
+    pub fn with(
+        batch: &'a SpanBatch,
+        (released, before): (&'a SpanBatch, &[u32]),
+        columns: &'a Columns,
+    ) -> Self {
+        let first = batch.len() as u32;
+        let late = released.records().zip(before).enumerate();
+        let mut late = late
+            .filter(|(_, (r, _))| r.marks & ALONE != 0 && is_judged(r))
+            .map(|(number, (r, before))| (*before, (first + number as u32, r)))
+            .peekable();
+        let mut rows = Vec::new();
+        for (number, r) in arrived(batch) {
+            while let Some((_, row)) = late.next_if(|(before, _)| *before as usize <= number) {
+                rows.push(row);
+            }
+            rows.push((number as u32, r));
+        }
+        rows.extend(late.map(|(_, row)| row));
+        Self::from(columns, rows.into_iter())
+    }
+
+    fn from(columns: &'a Columns, rows: impl Iterator<Item = (u32, &'a Record)>) -> Self {
+        let (numbers, rows) = rows.unzip();
         Self {
             rows,
             numbers,
@@ -151,6 +182,16 @@ impl<'a> Judged<'a> {
     pub fn numbers(&self) -> &[u32] {
         &self.numbers
     }
+}
+
+/// Requests that are no health checks.
+fn is_judged(r: &Record) -> bool {
+    r.is_new_request() && r.probe != 1
+}
+
+fn arrived(batch: &SpanBatch) -> impl Iterator<Item = (usize, &Record)> {
+    let rows = batch.records().enumerate();
+    rows.filter(|(_, r)| is_judged(r) && !r.is_set_back())
 }
 
 impl Rows for Judged<'_> {

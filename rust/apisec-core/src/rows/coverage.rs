@@ -102,7 +102,7 @@ impl Coverage {
 
     /// Counts the requests of a batch.
     pub fn process(&mut self, batch: &SpanBatch) {
-        let judged = Judged::of(batch, &self.columns);
+        let judged = Judged::all(batch, &self.columns);
         for at in 0..judged.len() {
             let record = judged.record(at);
             self.now = self.now.max(record.stream);

@@ -4,6 +4,7 @@
 //! depends on how the stream is cut into batches.
 
 pub mod address;
+pub mod calls;
 pub mod columns;
 pub mod coverage;
 pub mod endpoints;

@@ -3,10 +3,12 @@
 mod keep;
 
 use super::address::{self, Network};
+use super::calls::{Calls, Ids};
 use super::memo::Memo;
+use super::query;
 use super::retries::{Retries, Seen, Written};
 use super::stream::Stream;
-use crate::codec::{Member, Record, SpanBatch, WIDE};
+use crate::codec::{Member, PROXIED, Pair, Record, SpanBatch, WIDE};
 use crate::hash::Hasher;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -19,6 +21,12 @@ pub struct Settings {
     pub trusted_proxies: Vec<String>,
     /// Cap of the retry memory, in bytes.
     pub retry_bytes: usize,
+    /// Names of services that are gateways, beside those that are found to be.
+    #[serde(default)]
+    pub gateways: Vec<String>,
+    /// Cap of calls that wait for their other half, in bytes.
+    #[serde(default)]
+    pub call_bytes: usize,
 }
 
 /// Counts since the start.
@@ -40,6 +48,7 @@ pub struct Requests {
     trusted: Vec<Network>,
     stream: Stream,
     retries: Retries,
+    calls: Calls,
     hasher: Hasher,
     /// Counts since the start.
     pub counts: Counts,
@@ -57,6 +66,7 @@ impl Requests {
             trusted,
             stream: Stream::default(),
             retries: Retries::new(settings.retry_bytes),
+            calls: Calls::new(&settings.gateways, settings.call_bytes),
             hasher,
             counts: Counts::default(),
         })
@@ -67,6 +77,7 @@ impl Requests {
     /// `received` is the clock in nanoseconds; None takes each span's end (replay).
     pub fn process(&mut self, batch: &mut SpanBatch, received: Option<i64>) {
         let mut again = Vec::new();
+        let mut pairs = Vec::new();
         let mut number = 0;
         for member in batch.members_mut() {
             let mut rows = std::mem::take(&mut member.rows);
@@ -74,11 +85,14 @@ impl Requests {
             for r in &mut rows {
                 if let Some(written) = self.row(r, member, received, &mut service) {
                     again.push((number, written));
+                } else if r.is_new_request() && r.late != 1 {
+                    self.call(r, member, number as u32, &mut pairs);
                 }
                 number += 1;
             }
             member.rows = rows;
         }
+        batch.pairs = pairs;
         for (row, written) in again {
             batch.annotate(row, written.iter().cloned());
         }
@@ -129,10 +143,31 @@ impl Requests {
     }
 
     fn id(&self, r: &Record) -> u64 {
+        self.pair(&r.trace_id, &r.span_id)
+    }
+
+    fn pair(&self, trace: &[u8; 16], span: &[u8; 8]) -> u64 {
         let mut both = [0_u8; 24];
-        both[..16].copy_from_slice(&r.trace_id);
-        both[16..].copy_from_slice(&r.span_id);
+        both[..16].copy_from_slice(trace);
+        both[16..].copy_from_slice(span);
         self.hasher.text(&both)
+    }
+
+    /// Finds out whether another service tells of the same call.
+    fn call(&mut self, r: &mut Record, member: &Member, number: u32, pairs: &mut Vec<Pair>) {
+        if !self.calls.watches(r, member.text(r.service_text)) {
+            return;
+        }
+        let ids = Ids {
+            own: self.id(r),
+            parent: if r.parent_id == [0; 8] {
+                0
+            } else {
+                self.pair(&r.trace_id, &r.parent_id)
+            },
+            path: self.hasher.some(&query::decoded(member.text(r.path_text))),
+        };
+        self.calls.arrive(r, ids, number, pairs);
     }
 
     fn place(&mut self, r: &mut Record, received: Option<i64>) {
@@ -151,6 +186,9 @@ impl Requests {
                 r.network = self.address(address::neighbourhood(address));
                 if address.is_ipv6() {
                     r.marks |= WIDE;
+                }
+                if address::is_trusted(address, &self.trusted) {
+                    r.marks |= PROXIED;
                 }
             }
             None => {
@@ -213,6 +251,12 @@ impl Requests {
     pub fn restart(&mut self) {
         self.stream.restart();
         self.retries.clear();
+        self.calls.restart();
+    }
+
+    /// Calls that two services told of, and bytes held by those that wait for their other half.
+    pub fn calls(&self) -> (u64, usize) {
+        (self.calls.merged, self.calls.bytes())
     }
 
     /// Bytes held by the retry memory.

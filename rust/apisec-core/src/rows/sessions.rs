@@ -3,7 +3,7 @@
 use super::memo::Memo;
 use super::settled::{Settled, kept_as_table};
 use crate::codec::token::scheme;
-use crate::codec::{Member, PAIRED, Record, Slice, SpanBatch};
+use crate::codec::{ANONYMOUS, Member, PAIRED, Record, Slice, SpanBatch};
 use crate::hash::{self, Hasher};
 use crate::table::NONE;
 use serde::Deserialize;
@@ -175,14 +175,14 @@ impl Sessions {
     }
 
     fn session(&mut self, r: &mut Record, member: &Member, place: u64, row: usize) -> u64 {
-        let Some(owner) = self
-            .settings
-            .order
-            .iter()
-            .find_map(|source| self.key(*source, r, member))
-        else {
+        let mut order = self.settings.order.iter();
+        let found = order.find_map(|&source| Some((source, self.key(source, r, member)?)));
+        let Some((source, owner)) = found else {
             return 0;
         };
+        if matches!(source, Source::Client) {
+            r.marks |= ANONYMOUS;
+        }
         let key = hash::mix(place, owner);
         let known = self.known(key, r);
         if r.late == 1 {

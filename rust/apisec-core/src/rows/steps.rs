@@ -3,6 +3,7 @@
 //! Exporters flush every five seconds, children first, so arrival order is not time order. What is released is a batch
 //! of its own, whose spans have long left: its texts are the few that a finding names.
 
+mod filled;
 mod kept;
 mod packed;
 
@@ -11,8 +12,12 @@ use std::mem::take;
 
 use serde::Deserialize;
 
-use crate::codec::{Member, Record, SpanBatch};
+use crate::codec::{ALONE, MERGED, Member, Pair, Record, SpanBatch, WAITS};
+use filled::filled;
 use packed::Bucket;
+
+/// The number of a request that is not held any more.
+pub const GONE: u64 = u64::MAX;
 
 /// Requests are released by stretches of time this long (ns): more of them at once would keep the next spans waiting.
 const STRETCH: i64 = 1_000_000_000 / 64;
@@ -51,6 +56,10 @@ pub struct Released {
     pub numbers: Vec<u64>,
     /// The row of the batch in hand before which each was released.
     pub before: Vec<u32>,
+    /// Requests that are told of no more, by number, and those that they were joined with, or `GONE`.
+    pub joined: Vec<(u64, u64)>,
+    /// Whether some of them were not judged as they came.
+    pub alone: bool,
 }
 
 impl Released {
@@ -100,16 +109,70 @@ impl Steps {
     /// Holds the new requests of a batch; answers those whose time has come meanwhile.
     pub fn process(&mut self, batch: &SpanBatch) -> Released {
         let mut number = 0;
+        let mut pairs = batch.pairs.as_slice();
         for member in batch.members() {
             for r in &member.rows {
                 if r.is_new_request() {
                     self.tick(r.stream / STRETCH, number);
-                    self.hold(r, member, number + 1);
+                    let own = pairs.iter().take_while(|pair| pair.row == number).count();
+                    let (own, rest) = pairs.split_at(own);
+                    pairs = rest;
+                    match own {
+                        [] => self.hold(r, member, number + 1),
+                        own => self.join(r, member, own, number + 1),
+                    }
                 }
                 number += 1;
             }
         }
         take(&mut self.out)
+    }
+
+    /// A request whose call another service tells of: of the two the application's is held, with what the gateway's adds.
+    fn join(&mut self, r: &Record, member: &Member, pairs: &[Pair], before: u32) {
+        let fronts = pairs.iter().filter(|pair| !pair.gateway);
+        let held = fronts
+            .filter_map(|pair| self.take_out(pair, &r.trace_id))
+            .next();
+        let (row, texts) = match &held {
+            Some((number, front, there)) => {
+                self.out.joined.push((*number, self.next));
+                let (row, texts) = filled((r, member), (front, there));
+                (row, Some(texts))
+            }
+            None => (*r, None),
+        };
+        let member = texts.as_ref().unwrap_or(member);
+        match pairs.iter().find(|pair| pair.gateway) {
+            Some(pair) => self.complete(pair, &row, member),
+            None => self.hold(&row, member, before),
+        }
+    }
+
+    fn take_out(&mut self, pair: &Pair, trace: &[u8; 16]) -> Option<(u64, Record, Member)> {
+        let bucket = bucket(&mut self.held, &mut self.behind, pair.place)?;
+        let taken = bucket.take(bucket.find(trace, &pair.span)?);
+        self.counts.held -= usize::from(taken.is_some());
+        taken
+    }
+
+    /// Gives the application's request, which is held, what a gateway's half adds to it.
+    fn complete(&mut self, pair: &Pair, front: &Record, there: &Member) {
+        let number = self.next;
+        self.next += 1;
+        let bucket = bucket(&mut self.held, &mut self.behind, pair.place);
+        let found = bucket.and_then(|bucket| {
+            let index = bucket.find(&front.trace_id, &pair.span)?;
+            let (number, mut app) = bucket.get(index)?;
+            let cost = bucket.cost();
+            let texts = bucket.apart(&mut app);
+            let (app, texts) = filled((&app, &texts), (front, there));
+            bucket.replace(index, &app, &texts);
+            Some((number, bucket.cost() - cost))
+        });
+        let (app, cost) = found.unwrap_or((GONE, 0));
+        self.counts.bytes += cost;
+        self.out.joined.push((number, app));
     }
 
     /// Lets stream time (ns) pass without a request.
@@ -218,7 +281,7 @@ impl Steps {
 
     /// Puts a bucket's rows out in order of time, trace and span.
     fn emit(&mut self, mut bucket: Bucket, before: u32) {
-        if bucket.len() == 0 {
+        if bucket.places() == 0 {
             return;
         }
         self.counts.held -= bucket.len();
@@ -227,7 +290,11 @@ impl Steps {
         let (rows, texts) = self.used.pop().unwrap_or_default();
         let mut member = Member::empty();
         member.rows = rows;
-        for (number, row) in (0..bucket.len()).filter_map(|index| bucket.get(index)) {
+        for (number, mut row) in (0..bucket.places()).filter_map(|index| bucket.get(index)) {
+            if row.is_set_back() {
+                row.marks = row.marks & !(WAITS | MERGED) | ALONE;
+                self.out.alone = true;
+            }
             self.out.numbers.push(number);
             member.rows.push(row);
         }
@@ -239,4 +306,13 @@ impl Steps {
             self.spare.push(bucket);
         }
     }
+}
+
+/// The stretch in which a request of that time is held, or what came after its time.
+fn bucket<'a>(
+    held: &'a mut BTreeMap<i64, Bucket>,
+    behind: &'a mut Bucket,
+    place: i64,
+) -> Option<&'a mut Bucket> {
+    Some(held.get_mut(&(place / STRETCH)).unwrap_or(behind))
 }

@@ -123,7 +123,7 @@ class _Breaking:
 
     asked = ()
 
-    def ran(self, batch: Any, answers: Any) -> None:
+    def ran(self, batch: Any, answers: Any, late: Any) -> None:
         raise RuntimeError("broken on purpose")
 
 

@@ -46,12 +46,14 @@ impl Keeps for Steps {
         to.number(ROWS);
         let empty = to.len();
         while let (Some(stretch), false) = (at.stretch, to.is_full()) {
-            let held = self.bucket(stretch).and_then(|bucket| bucket.get(at.at));
-            match held {
-                Some((number, row)) => {
-                    to.signed(stretch);
-                    to.number(number);
-                    row.write(to);
+            let bucket = self.bucket(stretch);
+            match bucket.filter(|bucket| at.at < bucket.places()) {
+                Some(bucket) => {
+                    if let Some((number, row)) = bucket.get(at.at) {
+                        to.signed(stretch);
+                        to.number(number);
+                        row.write(to);
+                    }
                     at.at += 1;
                 }
                 None => {

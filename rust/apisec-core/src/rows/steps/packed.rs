@@ -15,12 +15,15 @@ const HEAD: usize = 5;
 struct Held {
     time: i64,
     at: u32,
+    /// Taken out again; its place stays, for a copy counts them.
+    gone: bool,
 }
 
 /// The requests of one stretch of time, as they came.
 #[derive(Debug, Default)]
 pub struct Bucket {
     held: Vec<Held>,
+    gone: usize,
     words: Vec<u64>,
     texts: Texts,
 }
@@ -28,6 +31,11 @@ pub struct Bucket {
 impl Bucket {
     /// Requests held.
     pub fn len(&self) -> usize {
+        self.held.len() - self.gone
+    }
+
+    /// Requests that came, those taken out again among them.
+    pub fn places(&self) -> usize {
         self.held.len()
     }
 
@@ -40,6 +48,54 @@ impl Bucket {
 
     /// Adds a request, with the texts that a finding names.
     pub fn push(&mut self, number: u64, row: &Record, member: &Member) {
+        let held = self.pack(number, row, member);
+        grow(&mut self.held, 1);
+        self.held.push(held);
+    }
+
+    /// Puts another row in the place of one, under the same number.
+    pub fn replace(&mut self, index: usize, row: &Record, member: &Member) {
+        let number = self.get(index).map(|(number, _)| number);
+        let packed = number.map(|number| self.pack(number, row, member));
+        if let (Some(held), Some(packed)) = (self.held.get_mut(index), packed) {
+            *held = packed;
+        }
+    }
+
+    /// The place of a span.
+    pub fn find(&self, trace: &[u8; 16], span: &[u8; 8]) -> Option<usize> {
+        let whole = u128::from_be_bytes(*trace);
+        let ids = [
+            (whole >> 64) as u64,
+            whole as u64,
+            u64::from_be_bytes(*span),
+        ];
+        let is = |held: &Held| !held.gone && self.ids(held) == Some(&ids[..]);
+        self.held.iter().position(is)
+    }
+
+    /// Takes a request out.
+    pub fn take(&mut self, index: usize) -> Option<(u64, Record, Member)> {
+        let (number, mut row) = self.get(index)?;
+        let member = self.apart(&mut row);
+        self.held.get_mut(index)?.gone = true;
+        self.gone += 1;
+        Some((number, row, member))
+    }
+
+    /// The texts of a row of this bucket as those of a member.
+    pub fn apart(&self, row: &mut Record) -> Member {
+        let mut member = Member::empty();
+        member.made = moved(row, |slice| slice.of(&self.texts.bytes), Vec::new());
+        member
+    }
+
+    fn ids(&self, held: &Held) -> Option<&[u64]> {
+        let at = held.at as usize;
+        self.words.get(at + 1..at + HEAD - 1)
+    }
+
+    fn pack(&mut self, number: u64, row: &Record, member: &Member) -> Held {
         let texts = texts(row).map(|slice| self.texts.keep(member.text(slice)));
         let whole = u128::from_be_bytes(row.trace_id);
         let (mut rest, mut mask, mut length) = ([0; WORDS], 0, 0);
@@ -49,20 +105,22 @@ impl Bucket {
             length += usize::from(word != 0);
         }
         let span = u64::from_be_bytes(row.span_id);
-        grow(&mut self.held, 1);
         grow(&mut self.words, HEAD + length);
-        self.held.push(Held {
-            time: row.time,
-            at: self.words.len() as u32,
-        });
+        let at = self.words.len() as u32;
         self.words
             .extend([number, (whole >> 64) as u64, whole as u64, span, mask]);
         self.words.extend_from_slice(&rest[..length]);
+        Held {
+            time: row.time,
+            at,
+            gone: false,
+        }
     }
 
-    /// The request that came as the `index`-th of these, and its number.
+    /// The request that came as the `index`-th of these, and its number; None of one that was taken out.
     pub fn get(&self, index: usize) -> Option<(u64, Record)> {
-        let words = self.words.get(self.held.get(index)?.at as usize..)?;
+        let held = self.held.get(index).filter(|held| !held.gone)?;
+        let words = self.words.get(held.at as usize..)?;
         let (head, rest) = words.split_first_chunk::<HEAD>()?;
         let [number, high, low, span, mask] = *head;
         let mut row = Record {
@@ -92,11 +150,26 @@ impl Bucket {
     /// Empties it; the texts go to whoever holds the rows, and memory for new ones comes in their place.
     pub fn empty(&mut self, mut memory: Vec<u8>) -> Vec<u8> {
         self.held.clear();
+        self.gone = 0;
         self.words.clear();
         self.texts.known.clear();
         memory.clear();
         std::mem::replace(&mut self.texts.bytes, memory)
     }
+}
+
+/// Moves the texts that a finding names behind those already in `made`.
+pub fn moved<'a>(row: &mut Record, text: impl Fn(Slice) -> &'a [u8], mut made: Vec<u8>) -> Vec<u8> {
+    for slice in texts_of(row) {
+        let text = text(*slice);
+        let text = &text[..text.len().min(LONGEST)];
+        *slice = Slice {
+            at: made.len() as u32,
+            len: text.len() as u32,
+        };
+        made.extend_from_slice(text);
+    }
+    made
 }
 
 /// Texts one after the other; one that was met lately is not stored again.
@@ -155,6 +228,10 @@ macro_rules! kept {
 
         fn texts(row: &Record) -> [Slice; TEXTS] {
             [$(row.$text),*]
+        }
+
+        fn texts_of(row: &mut Record) -> [&mut Slice; TEXTS] {
+            [$(&mut row.$text),*]
         }
 
         /// Everything as a word that is 0 where it is missing, or follows from those before.
