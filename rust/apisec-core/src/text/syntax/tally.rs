@@ -33,6 +33,9 @@ impl Tally {
     /// The best family's points and half of the second's, at most 16, and the best family.
     pub fn verdict(&self) -> (u8, u8) {
         let (mut best, mut second, mut family) = (0, 0, NO_FAMILY);
+        if self.0 == [0; FAMILIES] {
+            return (0, NO_FAMILY);
+        }
         for (place, &points) in (0u8..).zip(&self.0) {
             if points > best {
                 (second, best, family) = (best, points, place);
