@@ -15,13 +15,16 @@ SYNTAX = syntax_json()
 LITERAL = sorted({text for places in LITERALS.values() for weights in places.values() for texts in weights.values() for text in texts})
 WORD = sorted({word for words in WORDS.values() for word in words.split()})
 PIECE = (
-    "' or ", '" or ', ") or ", "1=1", "'a'='a'", "1<2", "--", "-- ", "'--", "#", "/*", "*/", " union all select ", " from ", "; ", "| ", "&", "&& ", "`",
-    "$(", " onload=", "<x", "(", ")", "[", "'", '"', " ", "+", "\t", "\r\n", "\nab-c:", "http/1.1", "\0", "%", "%%", "%2", "%zz", "%41", "%27", "%2527",
-    "%252527", "%253c", "%2520", "%u0027", "%uff1c", "%UFF07", "%u00e9", "%ud83d", "%25u003c", "%c0%ae", "%c1%93", "%e0%80%ae", "%ef%bc%9c", "%ef%bc%87",
-    "%ef%bd%81/", "%ef%bc%8c", "%c3%a9", "%ff", "%f0%9f%98%80", "\\x27", "\\x", "\\u003c", "\\u00", "a" * 23, "A" * 24, "0" * 64, "x" * 256, "O'Brien", "7",
+    "' or ", '" or ', ") or ", "1=1", "'a'='a'", "1<2", "--", "-- ", "'--", "#", "/*", "*/", " union all select ", " from ", "; ", "| ",
+    "&", "&& ", "`", "$(", " onload=", "<x", "(", ")", "[", "'", '"', " ", "+", "\t", "\r\n", "\nab-c:", "http/1.1", "\0", "%", "%%",
+    "%2", "%zz", "%41", "%27", "%2527", "%252527", "%253c", "%2520", "%u0027", "%uff1c", "%UFF07", "%u00e9", "%ud83d", "%25u003c",
+    "%c0%ae", "%c1%93", "%e0%80%ae", "%ef%bc%9c", "%ef%bc%87", "%ef%bd%81/", "%ef%bc%8c", "%c3%a9", "%ff", "%f0%9f%98%80", "\\x27", "\\x",
+    "\\u003c", "\\u00", "a" * 23, "A" * 24, "0" * 64, "x" * 256, "O'Brien", "7",
 )  # fmt: skip
 
-bytes_of = st.builds(lambda parts: "".join(parts).encode(), st.lists(st.sampled_from((*PIECE, *LITERAL, *WORD)) | st.characters(codec="utf-8"), max_size=12))
+bytes_of = st.builds(
+    lambda parts: "".join(parts).encode(), st.lists(st.sampled_from((*PIECE, *LITERAL, *WORD)) | st.characters(codec="utf-8"), max_size=12)
+)
 sentences = st.builds(lambda parts: " ".join(parts).encode(), st.lists(st.sampled_from(WORD) | st.sampled_from(PIECE), max_size=12))
 multibyte = st.lists(st.sampled_from(b"\xc0\xc1\xc3\xe0\xef\xbc\xbd\xbf\x80\xae\xaf\xa7\x93\xf0\xff'/<AZ"), max_size=16).map(bytes)
 plain = st.one_of(bytes_of, sentences, multibyte, st.binary(max_size=60))

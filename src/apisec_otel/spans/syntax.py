@@ -1,9 +1,7 @@
 """What reads as syntax in a text of a request: literals, words and points, for the native score (`apisec-core`, `text::Syntax`).
 
-In: nothing. Out: one JSON text. Points are half decades of how rarely a benign text holds such a thing; they were weighed on recorded
-request corpora without labels, on their benign part, and on texts of own making. Literals and words are those that attacks cannot do
-without (names of system tables and files, openings of tags and templates, functions, commands), not those of one tool or one recording.
-Matching is on decoded text in lower case.
+Source: the probe of the payload model, made for it on recorded request corpora and synthetic attacks, nothing learned. Points are half
+decades of how rarely a benign text holds such a thing, a prior and no measured rate. Matching is on decoded text in lower case.
 """
 
 from __future__ import annotations
@@ -89,9 +87,7 @@ LITERALS: Final[Mapping[str, Mapping[str, Mapping[int, tuple[str, ...]]]]] = {
             3: ("c:/", "127.0.0.1"),
             2: ("localhost",),
         },
-        WORD_ENDS: {
-            5: ("/.env",),
-        },
+        WORD_ENDS: {5: ("/.env",)},
     },
     "command": {
         ANYWHERE: {
@@ -114,15 +110,9 @@ LITERALS: Final[Mapping[str, Mapping[str, Mapping[int, tuple[str, ...]]]]] = {
             4: ("{{", "#{", "%{", "*{", "7*7"),
             3: ("@{",),
         },
-        WORD_STARTS: {
-            4: ("self._",),
-        },
+        WORD_STARTS: {4: ("self._",)},
     },
-    "crlf": {
-        AFTER_LINE_BREAK: {
-            4: ("http/1",),
-        },
-    },
+    "crlf": {AFTER_LINE_BREAK: {4: ("http/1",)}},
     "ldap": {
         ANYWHERE: {
             7: ("*)(",),

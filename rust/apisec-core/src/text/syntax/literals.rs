@@ -1,6 +1,6 @@
 //! Literals: one walk over the text finds them all, overlapping ones too.
 
-use aho_corasick::automaton::Automaton;
+use aho_corasick::automaton::{Automaton, StateID};
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind, PatternID, StartKind};
 
@@ -8,7 +8,6 @@ use super::Seen;
 use super::pass::is_word;
 use super::spec::{Error, LiteralSpec, Spec};
 use super::tally::{Rule, Tally};
-use aho_corasick::automaton::StateID;
 
 /// Every literal, with where it counts.
 #[derive(Debug)]
@@ -80,9 +79,10 @@ impl Literals {
 
 impl Literal {
     fn new(one: &LiteralSpec, spec: &Spec) -> Result<Self, Error> {
+        let rule = spec.rule(&one.family, one.weight);
         Ok(Self {
             length: one.text.len(),
-            rule: spec.rule(&one.family, one.weight)?,
+            rule: rule.map_err(|error| error.about(&one.text))?,
             starts: one.starts,
             ends: one.ends,
             broken: one.broken,

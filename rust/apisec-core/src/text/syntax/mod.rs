@@ -11,8 +11,6 @@ mod pass;
 mod spec;
 mod statements;
 mod tally;
-#[cfg(test)]
-mod tests;
 mod whole;
 mod words;
 
@@ -57,7 +55,8 @@ impl Syntax {
         let spec: Spec = serde_json::from_str(json).map_err(|error| Error(error.to_string()))?;
         spec.check()?;
         let pair = |pair: &spec::PairSpec| {
-            let rule = spec.rule(&pair.family, pair.weight)?;
+            let rule = spec.rule(&pair.family, pair.weight);
+            let rule = rule.map_err(|error| error.about(&pair.verbs))?;
             let within = pair.within;
             Ok(Pair { within, rule })
         };

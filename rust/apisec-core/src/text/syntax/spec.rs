@@ -21,6 +21,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl Error {
+    /// Says what it is about.
+    pub fn about(self, what: impl fmt::Debug) -> Self {
+        Self(format!("{what:?}: {self}"))
+    }
+}
+
 /// All of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,7 +151,8 @@ impl Spec {
         for (&finding, rule) in Finding::ALL.iter().zip(&mut rules) {
             let given = self.rules.get(&finding);
             let given = given.ok_or_else(|| Error(format!("{finding:?} has no rule")))?;
-            *rule = self.rule(&given.family, given.weight)?;
+            let made = self.rule(&given.family, given.weight);
+            *rule = made.map_err(|error| error.about(finding))?;
         }
         Ok(rules)
     }
