@@ -22,12 +22,12 @@ PIECE = (
     "\\u003c", "\\u00", "a" * 23, "A" * 24, "0" * 64, "x" * 256, "O'Brien", "7",
 )  # fmt: skip
 
-bytes_of = st.builds(
+pasted = st.builds(
     lambda parts: "".join(parts).encode(), st.lists(st.sampled_from((*PIECE, *LITERAL, *WORD)) | st.characters(codec="utf-8"), max_size=12)
 )
 sentences = st.builds(lambda parts: " ".join(parts).encode(), st.lists(st.sampled_from(WORD) | st.sampled_from(PIECE), max_size=12))
 multibyte = st.lists(st.sampled_from(b"\xc0\xc1\xc3\xe0\xef\xbc\xbd\xbf\x80\xae\xaf\xa7\x93\xf0\xff'/<AZ"), max_size=16).map(bytes)
-plain = st.one_of(bytes_of, sentences, multibyte, st.binary(max_size=60))
+plain = st.one_of(pasted, sentences, multibyte, st.binary(max_size=60))
 encoded = st.builds(lambda text, times: _encoded(text, times), plain, st.integers(1, 4))
 texts = plain | encoded | plain.map(bytes.swapcase) | st.builds(lambda text, times: text * times, plain, st.sampled_from((3, 30, 900)))
 

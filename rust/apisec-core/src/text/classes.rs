@@ -1,8 +1,8 @@
 //! Classes of characters, the shape and the length of a text.
 
-/// Small and capital letters of ASCII.
+/// Small letters of ASCII.
 pub const LOWER: u64 = 1 << 0;
-#[allow(missing_docs)]
+/// Capital letters of ASCII.
 pub const UPPER: u64 = 1 << 1;
 /// Decimal digits.
 pub const DIGIT: u64 = 1 << 2;
@@ -33,7 +33,7 @@ pub const PERCENT_U: u64 = 1 << 44;
 
 /// Runs that make the shape.
 const RUNS: usize = 24;
-/// The longest of the buckets 16 to 30.
+/// The longest length of each of the buckets 16 to 30.
 const BUCKETS: [usize; 15] = [
     16, 22, 32, 45, 64, 90, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048,
 ];

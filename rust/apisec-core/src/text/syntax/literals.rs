@@ -26,6 +26,13 @@ struct Literal {
     broken: bool,
 }
 
+/// What was read when a literal ended, what follows, and whether the text has a line break.
+struct Place<'a> {
+    read: &'a [u8],
+    rest: &'a [u8],
+    broken: bool,
+}
+
 impl Literals {
     pub fn new(spec: &Spec) -> Result<Self, Error> {
         let texts = spec.literals.iter().map(|one| one.text.as_bytes());
@@ -51,26 +58,20 @@ impl Literals {
         for (at, &byte) in text.iter().enumerate() {
             state = self.walk.next_state(Anchored::No, state, byte);
             if self.walk.is_match(state) {
-                self.ending(state, &text[..=at], &text[at + 1..], broken, seen, tally);
+                let (read, rest) = text.split_at(at + 1);
+                let place = Place { read, rest, broken };
+                self.ending(state, &place, seen, tally);
             }
         }
     }
 
-    /// The literals that end here.
+    /// The literals that end here. Out of line: the walk above stays in registers.
     #[inline(never)]
-    fn ending(
-        &self,
-        state: StateID,
-        read: &[u8],
-        rest: &[u8],
-        broken: bool,
-        seen: &mut Seen,
-        tally: &mut Tally,
-    ) {
+    fn ending(&self, state: StateID, place: &Place<'_>, seen: &mut Seen, tally: &mut Tally) {
         for index in 0..self.walk.match_len(state) {
             let id = self.walk.match_pattern(state, index);
             let literal = &self.each[id];
-            if (!literal.broken || broken) && literal.fits(read, rest) && seen.first(id) {
+            if literal.fits(place) && seen.first(id) {
                 tally.add(literal.rule);
             }
         }
@@ -89,11 +90,13 @@ impl Literal {
         })
     }
 
-    /// Whether no word goes on where none may.
-    fn fits(&self, read: &[u8], rest: &[u8]) -> bool {
-        let before = &read[..read.len().saturating_sub(self.length)];
+    /// Whether no word goes on where none may, and the text has a line break where one is wanted.
+    fn fits(&self, place: &Place<'_>) -> bool {
+        let before = &place.read[..place.read.len().saturating_sub(self.length)];
         let goes_on = |byte: Option<&u8>| byte.is_some_and(|&byte| is_word(byte));
-        !(self.starts && goes_on(before.last()) || self.ends && goes_on(rest.first()))
+        let starts = !self.starts || !goes_on(before.last());
+        let ends = !self.ends || !goes_on(place.rest.first());
+        starts && ends && (!self.broken || place.broken)
     }
 }
 
