@@ -51,6 +51,9 @@ def transcode(json: bytes) -> bytes:
 def split(request: bytes, max_spans: int, max_bytes: int) -> list[bytes]:
     """A request cut at span boundaries into parts of at most `max_spans` spans and `max_bytes` bytes."""
 
+def text_features(raw: bytes, plus: bool, body: bool, syntax_json: str) -> tuple[int, int, int, int, int]:
+    """Length bucket, classes, shape, score and place of the family (255: none) of a text. ValueError says what is wrong with a syntax."""
+
 class Links:
     """Which ids were seen together, directly or over others."""
 

@@ -9,4 +9,5 @@ pub mod plan;
 pub mod rows;
 pub mod snapshot;
 pub mod table;
+pub mod text;
 pub mod wire;

@@ -9,6 +9,7 @@ mod io;
 mod plan;
 mod rows;
 mod snapshot;
+mod text;
 mod views;
 
 #[pymodule(gil_used = true)]
@@ -17,6 +18,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     rows::register(module)?;
     plan::register(module)?;
     snapshot::register(module)?;
+    text::register(module)?;
     io::register(module)?;
     Ok(())
 }
