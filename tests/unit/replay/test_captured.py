@@ -38,6 +38,8 @@ COUNTS: dict[str, tuple[int, int, int]] = {
     # No route in these spans: two names of users are too few to learn a template from, and a refused first login is unmatched.
     "go_http": (13, 4, 9),
     "grpc": (11, 4, 6),
+    # otelgrpc tells nothing of callers: no session.
+    "go_grpc": (11, 0, 6),
     # A gateway's span and that of the application behind it are two requests as yet; they are to be (13, 5, 7) and (16, 6, 8).
     "gateway": (26, 9, 16),
     "gateway_chain": (29, 10, 17),
