@@ -9,6 +9,11 @@ from parts.build import CACHE, _alone, _digest, _need, _run, go_build
 ZOO = Path(__file__).resolve().parent
 GO_PROGRAMS = ("http", "grpc")
 GO_SOURCES = ("go.mod", "go.sum", "spans/spans.go", *(f"{program}/main.go" for program in GO_PROGRAMS))
+JAVA_SOURCES = ("pom.xml", "src/main/java/zoo/Shop.java")
+JAVA_WANTS = {
+    "javac": "install a JDK, 17 or newer (Debian: openjdk-17-jdk-headless; macOS: brew install openjdk@17)",
+    "mvn": "install Maven 3.8 or newer (Debian: maven; macOS: brew install maven)",
+}
 
 
 def python_folder() -> Path:
@@ -48,4 +53,18 @@ def go_folder() -> Path:
         for program in GO_PROGRAMS:
             if not (folder / program).exists():
                 go_build("the Go shops", source, f"./{program}", folder / program)
+    return folder
+
+
+def java_folder() -> Path:
+    """A folder with the Java shop and the agent, as `target/shop.jar` and `target/agent.jar`."""
+    source = ZOO / "java"
+    folder = CACHE / f"zoo-java-{_digest(source, JAVA_SOURCES)}"
+    with _alone(folder):
+        if not (folder / "ready").exists():
+            for program, how in JAVA_WANTS.items():
+                _need(program, "the Java shop", how)
+            shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("target"))
+            _run(["mvn", "-B", "-q", "package"], folder, {})
+            (folder / "ready").touch()
     return folder

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ZOO.parent), str(ZOO)]
 
 import grpc  # noqa: E402
 from envoy import configuration  # noqa: E402
-from folders import go_folder, node_folder, python_folder  # noqa: E402
+from folders import go_folder, java_folder, node_folder, python_folder  # noqa: E402
 from google.protobuf.json_format import MessageToDict  # noqa: E402
 from helpers import Process, free_port, listens, until  # noqa: E402
 from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: E402
@@ -35,6 +35,9 @@ from parts.spans import KINDS  # noqa: E402
 
 DATA = ZOO.parents[1] / "data" / "zoo"
 CALLS = json.loads((DATA / "calls.json").read_text())
+SECONDS_TO_START = 120
+"""A Java agent weaves itself into every class that is loaded."""
+HEADERS = "authorization,x-forwarded-for"
 SETTINGS = {
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
     "OTEL_TRACES_EXPORTER": "otlp",
@@ -42,7 +45,12 @@ SETTINGS = {
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_BSP_SCHEDULE_DELAY": "200",
     "OTEL_NODE_RESOURCE_DETECTORS": "env",
-    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "authorization,x-forwarded-for",
+    "OTEL_JAVA_DISABLED_RESOURCE_PROVIDERS": ",".join(
+        f"io.opentelemetry.instrumentation.resources.{of}ResourceProvider"
+        for of in ("Host", "HostId", "Os", "Process", "ProcessRuntime", "Container")
+    ),
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": HEADERS,
+    "OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS": HEADERS,
 }
 
 
@@ -88,6 +96,15 @@ def go(program: str) -> Callable[..., Started]:
     return made
 
 
+def java(jar: str) -> Callable[..., Started]:
+    """A Java shop under the agent."""
+
+    def made(port: int, *more: str) -> Started:
+        return Started(["java", "-javaagent:agent.jar", "-jar", f"{jar}.jar", str(port), *more], java_folder() / "target", {})
+
+    return made
+
+
 def _envoy(upstream: int, sink: int, logs: Path) -> Callable[..., Started]:
     """Envoy, from its wheel, in front of a port."""
 
@@ -115,6 +132,7 @@ STACKS: dict[str, Callable[..., Started]] = {
     "fastify": node("fastify_shop"),
     "go_http": go("http"),
     "go_grpc": go("grpc"),
+    "java": java("shop"),
     "chain": python("flask_shop"),
     "gateway": python("flask_shop"),
     "gateway_chain": python("flask_shop"),
@@ -148,7 +166,8 @@ def _start(running: ExitStack, name: str, make: Callable[..., Started], sink: Ht
     process = Process(
         name, start.command, log=logs / name, ready=lambda: listens(port), env=SETTINGS | told | start.settings, cwd=start.folder
     )
-    running.enter_context(process)
+    running.callback(process.stop)
+    process.start(SECONDS_TO_START)
     return port
 
 

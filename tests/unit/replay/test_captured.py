@@ -40,6 +40,7 @@ COUNTS: dict[str, tuple[int, int, int]] = {
     "grpc": (11, 4, 6),
     # otelgrpc tells nothing of callers: no session.
     "go_grpc": (11, 0, 6),
+    "java": (13, 5, 7),
     # A gateway's span and that of the application behind it are two requests as yet; they are to be (13, 5, 7) and (16, 6, 8).
     "gateway": (26, 9, 16),
     "gateway_chain": (29, 10, 17),

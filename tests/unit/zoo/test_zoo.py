@@ -21,7 +21,7 @@ CALLS: list[dict[str, Any]] = json.loads((DATA / "calls.json").read_text())
 
 
 class Recorded:
-    """The requests of one recording, in the order in which they came."""
+    """The requests of one recording, in the order in which they began: exporters need not keep it."""
 
     def __init__(self, stack: str) -> None:
         settings = semconv.VocabularySettings(**Requests().vocabulary(), **Sessions().vocabulary())
@@ -34,7 +34,7 @@ class Recorded:
         sessions = _native.Sessions(json.dumps(Sessions().for_native()), self.words)
         for step in (requests, self.endpoints, sessions):
             step.process(batch)
-        self.rows = [row for row in records(batch) if row["request"] == 1]
+        self.rows = sorted((row for row in records(batch) if row["request"] == 1), key=lambda row: int(row["start"]))
 
     def told(self, column: str) -> list[Any]:
         return [row[column].item() for row in self.rows]
@@ -53,7 +53,7 @@ class Recorded:
         return int(self.words.hash(ip_address(text).packed))
 
 
-HEADERS = ("flask", "flask_stable", "fastapi", "fastapi_stable", "django", "django_stable")
+HEADERS = ("flask", "flask_stable", "fastapi", "fastapi_stable", "django", "django_stable", "java")
 """Stacks that were told to capture the headers authorization and x-forwarded-for."""
 STACKS = (*HEADERS, "express", "fastify")
 ROUTELESS = ("go_http",)
