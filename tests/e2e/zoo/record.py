@@ -11,7 +11,6 @@ import base64
 import gzip
 import json
 import os
-import shutil
 import sys
 import tempfile
 import urllib.error
@@ -26,16 +25,19 @@ sys.path[:0] = [str(ZOO.parent), str(ZOO)]
 
 import grpc  # noqa: E402
 from envoy import configuration  # noqa: E402
+from folders import go_folder, java_folder, node_folder, python_folder  # noqa: E402
 from google.protobuf.json_format import MessageToDict  # noqa: E402
 from helpers import Process, free_port, listens, until  # noqa: E402
 from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: E402
-from parts.build import CACHE, PartMissing, _alone, _digest, _need, _run, go_build  # noqa: E402
+from parts.build import CACHE, PartMissing  # noqa: E402
 from parts.sinks import HttpSink  # noqa: E402
 from parts.spans import KINDS  # noqa: E402
 
-GO_SOURCES = ("go.mod", "go.sum", "spans/spans.go", "http/main.go")
 DATA = ZOO.parents[1] / "data" / "zoo"
 CALLS = json.loads((DATA / "calls.json").read_text())
+SECONDS_TO_START = 120
+"""A Java agent weaves itself into every class that is loaded."""
+HEADERS = "authorization,x-forwarded-for"
 SETTINGS = {
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
     "OTEL_TRACES_EXPORTER": "otlp",
@@ -43,7 +45,12 @@ SETTINGS = {
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_BSP_SCHEDULE_DELAY": "200",
     "OTEL_NODE_RESOURCE_DETECTORS": "env",
-    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "authorization,x-forwarded-for",
+    "OTEL_JAVA_DISABLED_RESOURCE_PROVIDERS": ",".join(
+        f"io.opentelemetry.instrumentation.resources.{of}ResourceProvider"
+        for of in ("Host", "HostId", "Os", "Process", "ProcessRuntime", "Container")
+    ),
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": HEADERS,
+    "OTEL_INSTRUMENTATION_HTTP_SERVER_CAPTURE_REQUEST_HEADERS": HEADERS,
 }
 
 
@@ -54,45 +61,6 @@ class Started:
     command: list[str]
     folder: Path
     settings: dict[str, str]
-
-
-def python_folder() -> Path:
-    """A folder with the Python shops and a virtual environment from the lock file."""
-    source = ZOO / "python"
-    folder = CACHE / f"zoo-python-{_digest(source, ('requirements.lock',))}"
-    with _alone(folder):
-        if not (folder / "ready").exists():
-            _run([sys.executable, "-m", "venv", str(folder / "venv")], folder, {})
-            _run([str(folder / "venv/bin/pip"), "install", "-q", "-r", str(source / "requirements.lock")], folder, {})
-            (folder / "ready").touch()
-        for script in source.glob("*.py"):
-            shutil.copy(script, folder / script.name)
-    return folder
-
-
-def node_folder() -> Path:
-    """A folder with the Node shops and their packages from the lock file."""
-    source = ZOO / "node"
-    folder = CACHE / f"zoo-node-{_digest(source, ('package.json', 'package-lock.json'))}"
-    with _alone(folder):
-        if not (folder / "node_modules" / ".package-lock.json").exists():
-            _need("npm", "the Node shops", "install Node.js 20 or newer, which brings npm")
-            for name in ("package.json", "package-lock.json", ".npmrc"):
-                shutil.copy(source / name, folder / name)
-            _run(["npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit"], folder, {})
-        for script in source.glob("*.js"):
-            shutil.copy(script, folder / script.name)
-    return folder
-
-
-def go_folder() -> Path:
-    """A folder with the Go shops, compiled from the committed sources."""
-    source = ZOO / "go"
-    folder = CACHE / f"zoo-go-{_digest(source, GO_SOURCES)}"
-    with _alone(folder):
-        if not (folder / "http").exists():
-            go_build("the Go shops", source, "./http", folder / "http")
-    return folder
 
 
 def python(script: str, **settings: str) -> Callable[..., Started]:
@@ -128,6 +96,15 @@ def go(program: str) -> Callable[..., Started]:
     return made
 
 
+def java(jar: str) -> Callable[..., Started]:
+    """A Java shop under the agent."""
+
+    def made(port: int, *more: str) -> Started:
+        return Started(["java", "-javaagent:agent.jar", "-jar", f"{jar}.jar", str(port), *more], java_folder() / "target", {})
+
+    return made
+
+
 def _envoy(upstream: int, sink: int, logs: Path) -> Callable[..., Started]:
     """Envoy, from its wheel, in front of a port."""
 
@@ -142,6 +119,7 @@ def _envoy(upstream: int, sink: int, logs: Path) -> Callable[..., Started]:
 
 STABLE = {"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}
 DJANGO = {"DJANGO_SETTINGS_MODULE": "django_shop"}
+GRPC = ("grpc", "go_grpc")
 STACKS: dict[str, Callable[..., Started]] = {
     "flask": python("flask_shop"),
     "flask_stable": python("flask_shop", **STABLE),
@@ -153,6 +131,8 @@ STACKS: dict[str, Callable[..., Started]] = {
     "express": node("express_shop"),
     "fastify": node("fastify_shop"),
     "go_http": go("http"),
+    "go_grpc": go("grpc"),
+    "java": java("shop"),
     "chain": python("flask_shop"),
     "gateway": python("flask_shop"),
     "gateway_chain": python("flask_shop"),
@@ -171,9 +151,9 @@ def record(stack: str) -> Path:
         if stack.startswith("gateway"):
             port = _start(running, "gateway", _envoy(port, sink.port, logs), sink, logs)
             expected += len(CALLS)
-        ask = _ask_grpc if stack == "grpc" else _ask
+        ask = _ask_grpc if stack in GRPC else _ask
         asked = [ask(port, call) for call in CALLS]
-        if stack == "grpc":
+        if stack in GRPC:
             expected = sum(asked)
         until(lambda: _servers(sink) >= expected, f"{expected} SERVER spans of {stack}")
         return _write(stack, sink.bodies())
@@ -186,7 +166,8 @@ def _start(running: ExitStack, name: str, make: Callable[..., Started], sink: Ht
     process = Process(
         name, start.command, log=logs / name, ready=lambda: listens(port), env=SETTINGS | told | start.settings, cwd=start.folder
     )
-    running.enter_context(process)
+    running.callback(process.stop)
+    process.start(SECONDS_TO_START)
     return port
 
 

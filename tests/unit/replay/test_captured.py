@@ -38,6 +38,9 @@ COUNTS: dict[str, tuple[int, int, int]] = {
     # No route in these spans: two names of users are too few to learn a template from, and a refused first login is unmatched.
     "go_http": (13, 4, 9),
     "grpc": (11, 4, 6),
+    # otelgrpc tells nothing of callers: no session.
+    "go_grpc": (11, 0, 6),
+    "java": (13, 5, 7),
     "gateway": (13, 5, 7),
     "gateway_chain": (16, 6, 8),
 }

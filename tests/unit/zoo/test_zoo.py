@@ -21,7 +21,7 @@ CALLS: list[dict[str, Any]] = json.loads((DATA / "calls.json").read_text())
 
 
 class Recorded:
-    """The requests of one recording, in the order in which they came."""
+    """The requests of one recording, in the order in which they began: exporters need not keep it."""
 
     def __init__(self, stack: str) -> None:
         settings = semconv.VocabularySettings(**Requests().vocabulary(), **Sessions().vocabulary())
@@ -34,7 +34,7 @@ class Recorded:
         sessions = _native.Sessions(json.dumps(Sessions().for_native()), self.words)
         for step in (requests, self.endpoints, sessions):
             step.process(batch)
-        self.rows = [row for row in records(batch) if row["request"] == 1]
+        self.rows = sorted((row for row in records(batch) if row["request"] == 1), key=lambda row: int(row["start"]))
 
     def told(self, column: str) -> list[Any]:
         return [row[column].item() for row in self.rows]
@@ -53,13 +53,15 @@ class Recorded:
         return int(self.words.hash(ip_address(text).packed))
 
 
-HEADERS = ("flask", "flask_stable", "fastapi", "fastapi_stable", "django", "django_stable")
+HEADERS = ("flask", "flask_stable", "fastapi", "fastapi_stable", "django", "django_stable", "java")
 """Stacks that were told to capture the headers authorization and x-forwarded-for."""
 STACKS = (*HEADERS, "express", "fastify")
 ROUTELESS = ("go_http",)
 """Stacks that name no route where they are wrapped as a whole: their endpoints are learned,
 and a path first met by a refusal is not yet one."""
 GRPC = {"/health": "Health", "/api/login": "Login", "/api/me": "Me", "/api/orders": "Order", "/api/users": "User", "/api/search": "Search"}
+GRPC_STACKS = ("grpc", "go_grpc")
+"""grpcio's instrumentation tells the peer and its agent, otelgrpc neither: whoever calls, it is nobody."""
 GATEWAY_ADDRESS = "192.0.2.2"
 """What Envoy put behind the caller in x-forwarded-for when it was recorded: its own address, for the caller came over loopback."""
 GATEWAY, SECOND = "front", "shop"
@@ -98,13 +100,20 @@ def test_callers_and_users_are_told_apart(stack: str) -> None:
     assert len(set(sessions.values())) == len(sessions)
 
 
-def test_methods_of_grpc_are_endpoints_and_their_statuses_those_of_http() -> None:
-    known = Recorded("grpc")
+@pytest.mark.parametrize("stack", GRPC_STACKS)
+def test_methods_of_grpc_are_endpoints_and_their_statuses_those_of_http(stack: str) -> None:
+    known = Recorded(stack)
     calls = [(call, method) for call in CALLS for path, method in GRPC.items() if call["path"].startswith(path)]
     assert known.places() == [f"POST /shop.v1.Shop/{method}" for _, method in calls]
     assert known.told("status") == [call["status"] for call, _ in calls]
-    assert set(known.told("client")) == {known.address("127.0.0.1")}, "the metadata is not captured"
-    assert set(known.told("principal")) == {0}
+    assert set(known.told("principal")) == {0}, "the metadata is not captured"
+
+
+@pytest.mark.parametrize(("stack", "client", "sessions"), [("grpc", "127.0.0.1", 4), ("go_grpc", None, 0)])
+def test_grpc_tells_of_callers_what_the_stack_does(stack: str, client: str | None, sessions: int) -> None:
+    known = Recorded(stack)
+    assert set(known.told("client")) == {known.address(client) if client else 0}
+    assert len(set(known.told("session")) - {0}) == sessions, "one for each agent of an address"
 
 
 def test_a_chain_is_one_request_for_each_service_called() -> None:
