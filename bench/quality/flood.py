@@ -38,9 +38,11 @@ WALK: Final = 100
 BATCH: Final = 8_000
 CAPS: Final = {
     "requests::repeats": 32,
+    "requests::calls": 8,
     "endpoints::template_memory": 16,
     "sessions::max_bytes": 32,
-    "detect::max_bytes": 128,
+    "payloads::max_bytes": 32,
+    "detect::max_bytes": 96,
     "decide::links": 8,
     "detect::max_held": 32,
 }

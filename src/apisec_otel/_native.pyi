@@ -39,6 +39,9 @@ class SpanBatch:
         """Writes attributes on a row's span when it is encoded; a key written before is replaced."""
     def encode(self) -> list[bytes]:
         """The requests to send on, one a member; the same content where nothing is written."""
+    def reasons(self) -> list[tuple[int, tuple[tuple[str, str, str, str], bool, float, float, int]]]:
+        """Why rows are unusual in what they say: the row, then feature, place, name, word, whether it is missing, how often it was
+        so and of how many, and the length."""
     def secrets(self) -> dict[str, int]:
         """How many values are overwritten, by the name of what holds them."""
 
@@ -70,6 +73,23 @@ class Links:
         """Forgets all links."""
     def metrics(self) -> dict[str, int]:
         """`entries` and `bytes` now; `evicted` and `expired` since the start."""
+
+class Payload:
+    """All that is learned of what requests say. ValueError says what is wrong with the settings."""
+
+    def __init__(self, settings: str, vocabulary: Vocabulary) -> None: ...
+    def process(self, batch: SpanBatch) -> None:
+        """Fills payload_p, payload_score and payload_usual, and learns at the next second."""
+    def advance(self, now: int) -> None:
+        """Lets stream time (ns) pass without a request."""
+    def restart(self) -> None:
+        """Another recording begins; what was learned stays."""
+    def metrics(self) -> dict[str, Any]:
+        """Entries, bytes, evicted and expired of each table, by its name; requests that did not teach, and those that were cut."""
+    def shards(self) -> Iterator[bytes]:
+        """What is learned, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout. ValueError: no shard."""
 
 Released: TypeAlias = tuple[SpanBatch, bytes, bytes, list[tuple[int, int]], bool]
 """Requests in order of time; as u64 which request each is, as u32 the row of the batch in hand before which it was released."""

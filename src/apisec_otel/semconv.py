@@ -49,6 +49,16 @@ HEADER_PREFIXES: Final = (
 )
 REQUEST_PREFIXES: Final = ("http.request.header.", "rpc.request.metadata.", "rpc.grpc.request.metadata.")
 
+SENT: Final = (
+    ("http.request.body.content", "body"),
+    ("http.request.body.text", "body"),
+    ("http.request.body", "body"),
+    ("servlet.request.parameter.", "parameter"),
+)
+"""Beginnings of keys, beside those of headers, under which instrumentations record what was sent, and how it is read: a body
+(form, JSON, or neither) or one parameter, whose name is the rest of the key."""
+COOKIES: Final = "cookie"
+
 SECRET_HEADERS: Final = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token")
 CREDENTIAL_HEADERS: Final = ("authorization", "x-api-key", "x-auth-token")
 """What the word `credential` in a ladder stands for. The cookie header is not among them: trackers change it at every call."""

@@ -93,6 +93,11 @@ impl Sink {
         self.bytes.is_empty()
     }
 
+    /// Writes what was written apart.
+    pub fn append(&mut self, other: Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
     /// Writes a word.
     #[inline]
     pub fn number(&mut self, value: u64) {

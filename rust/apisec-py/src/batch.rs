@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::c_int;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use apisec_core::codec::{self, Annotation, MARKS, RECORD_FIELDS, Text};
+use apisec_core::codec::{self, Annotation, MARKS, RECORD_FIELDS, Reason, Text};
 use apisec_core::hash::Hasher;
 use bytes::Bytes;
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyValueError};
@@ -173,6 +173,28 @@ impl SpanBatch {
             .collect())
     }
 
+    /// Why rows are unusual in what they say: the row, then feature, place, name, word, whether it is missing, how often it
+    /// was so and of how many, and the length.
+    fn reasons(&self) -> PyResult<Vec<(u32, ReasonTuple)>> {
+        self.with_mut(|batch| {
+            let reasons = batch.reasons.iter().map(|(row, reason)| {
+                let Reason {
+                    feature,
+                    place,
+                    name,
+                    word,
+                    lacks,
+                    seen,
+                    of,
+                    length,
+                } = reason;
+                let texts = (*feature, *place, name.clone(), word.clone());
+                (*row, (texts, *lacks, *seen, *of, *length))
+            });
+            reasons.collect()
+        })
+    }
+
     /// How many values are overwritten, by the name of what holds them.
     fn secrets(&self) -> PyResult<BTreeMap<String, usize>> {
         self.with_mut(|batch| {
@@ -213,6 +235,14 @@ impl SpanBatch {
     /// Called by Python alone.
     unsafe fn __releasebuffer__(&self, _view: *mut ffi::Py_buffer) {}
 }
+
+type ReasonTuple = (
+    (&'static str, &'static str, String, String),
+    bool,
+    f64,
+    f64,
+    u32,
+);
 
 fn no_row(row: usize, rows: usize) -> PyErr {
     PyIndexError::new_err(format!("row {row}: the batch has {rows}"))

@@ -6,6 +6,7 @@ mod batch;
 mod detach;
 mod errors;
 mod io;
+mod payload;
 mod plan;
 mod rows;
 mod snapshot;
@@ -16,6 +17,7 @@ mod views;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     batch::register(module)?;
     rows::register(module)?;
+    payload::register(module)?;
     plan::register(module)?;
     snapshot::register(module)?;
     text::register(module)?;

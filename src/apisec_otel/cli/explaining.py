@@ -17,6 +17,7 @@ from apisec_otel.cli.replay_engine import ReplayEngine, engine_of
 from apisec_otel.config import Config
 from apisec_otel.findings.finding import Hash
 from apisec_otel.findings.rows import Mark, Records, marked
+from apisec_otel.findings.unusual import unusual
 from apisec_otel.plan.build import Plan
 from apisec_otel.plan.explain import Explainer, Told, Value
 from apisec_otel.spans.batch import NativeBatch
@@ -38,13 +39,15 @@ class ExplainedRow:
     who: dict[str, int]
     """The row's entities that are known, by kind."""
     raised: bool
+    payload: str
+    """Why it is unusual in what it says."""
     explainer: Explainer
     values: tuple[Value, ...]
 
     @property
     def signals(self) -> list[Told]:
         """What each Signal says; made anew each time, as it is large."""
-        return self.explainer.told(self.values, self.endpoint)
+        return self.explainer.told(self.values, {"endpoint": self.endpoint, "payload": self.payload})
 
 
 class Explaining:
@@ -85,7 +88,8 @@ class Explaining:
         for row, number in zip(index[wanted].tolist(), numbers[wanted].tolist(), strict=True):
             if self._has_room(bool(raised[row]), float(near[row])):
                 name = self.engine.endpoint_names.name(int(records["endpoint"][row]))
-                kept = _explained(records[row], number, name, bool(raised[row]), explainer, explainer.values(columns, row))
+                why = unusual(batch, row)
+                kept = _explained(records[row], number, (name, why), bool(raised[row]), explainer, explainer.values(columns, row))
                 self._keep(kept, float(near[row]))
 
     def _is_wanted(self, engine: ReplayEngine, records: Records) -> NDArray[np.bool_]:
@@ -121,13 +125,16 @@ def judged_rows(engine: ReplayEngine, batch: NativeBatch, late: NativeBatch | No
     return records, index[records["probe"][index] != 1] if len(records) else index
 
 
-def _explained(record: Any, number: int, endpoint: str, raised: bool, explainer: Explainer, values: tuple[Value, ...]) -> ExplainedRow:
+def _explained(
+    record: Any, number: int, words: tuple[str, str], raised: bool, explainer: Explainer, values: tuple[Value, ...]
+) -> ExplainedRow:
     return ExplainedRow(
         number=number,
         start=int(record["start"]),
         trace_id=record["trace_id"].tobytes().hex(),
         span_id=record["span_id"].tobytes().hex(),
-        endpoint=endpoint,
+        endpoint=words[0],
+        payload=words[1],
         who={kind: int(record[kind]) for kind in ENTITIES if record[kind]},
         raised=raised,
         explainer=explainer,

@@ -92,13 +92,13 @@ class Engine:
         self.outside = outside or Outside(plan.functions)
         self.executor = executor or native(plan.spec, self.outside)
 
-    def observe(self, batch: Any, endpoint: Callable[[int], str], late: Late | None = None) -> list[Raised]:
-        """What the rows of the batch raise, in row order; `endpoint` names a row's endpoint for people, and is asked only then.
+    def observe(self, batch: Any, words: Callable[[int], Mapping[str, str]], late: Late | None = None) -> list[Raised]:
+        """What the rows of the batch raise, in row order; `words` are a row's for people, by `ROW_WORDS`, and asked for only then.
 
         `late` as `Executor.run` takes it.
         """
         answers = self.executor.run(batch) if late is None else self.executor.run(batch, late=late)
-        return list(self._spoken(answers.raised, endpoint))
+        return list(self._spoken(answers.raised, words))
 
     def tables(self) -> list[dict[str, Any]]:
         """The size and losses of each table, for metrics."""
@@ -125,7 +125,7 @@ class Engine:
         cold = [detector for identity in executor.loaded() for detector in self.plan.memories.get(identity, ())]
         return sorted(set(cold))
 
-    def _spoken(self, rows: Sequence[RaisedRow], endpoint: Callable[[int], str]) -> Iterator[Raised]:
+    def _spoken(self, rows: Sequence[RaisedRow], words: Callable[[int], Mapping[str, str]]) -> Iterator[Raised]:
         for row, signal, p, severity, entity, evidence in rows:
             said = self.plan.statements[signal]
             values = {name: (_known(a), _known(b)) for name, (a, b) in zip(said.evidence, evidence, strict=True)}
@@ -139,7 +139,7 @@ class Engine:
                 entity_type=said.entity,
                 entity=entity,
                 evidence=values,
-                sentence=_because(said, values, endpoint(row)),
+                sentence=_because(said, values, words(row)),
             )
 
 
@@ -154,8 +154,8 @@ def native(spec: str, outside: Outside | None = None) -> Executor:
     return executor
 
 
-def _because(said: Statement, values: Mapping[str, tuple[float | None, float | None]], endpoint: str) -> str:
-    return sentence(said.because, values, said.settings, endpoint)
+def _because(said: Statement, values: Mapping[str, tuple[float | None, float | None]], words: Mapping[str, str]) -> str:
+    return sentence(said.because, values, said.settings, words)
 
 
 def _known(value: float) -> float | None:

@@ -115,10 +115,10 @@ class Explainer:
         """A row's values, as `told` takes them."""
         return tuple(_value(self._kind(position), columns[position][row]) for position in self._positions)
 
-    def told(self, values: Sequence[Value], endpoint: str) -> list[Told]:
-        """What each Signal of the detector says of a row of these values. `endpoint` is its name for people."""
+    def told(self, values: Sequence[Value], words: Mapping[str, str]) -> list[Told]:
+        """What each Signal of the detector says of a row of these values. `words` are the row's for people, by `ROW_WORDS`."""
         look = _Row(self._words, dict(zip(self._positions, values, strict=True)))
-        return [_told(look, said, one, endpoint) for said, one in self._signals()]
+        return [_told(look, said, one, words) for said, one in self._signals()]
 
     def _kind(self, position: int) -> str:
         return self.plan.source.graph[position].kind
@@ -144,7 +144,7 @@ def _near(graph: Graph, one: Draft, columns: Columns) -> NDArray[np.float64]:
     return near
 
 
-def _told(look: _Row, said: Statement, one: Draft, endpoint: str) -> Told:
+def _told(look: _Row, said: Statement, one: Draft, words: Mapping[str, str]) -> Told:
     p, level = look.number(one.p), look.number(one.severity)
     evidence = {name: (look.number(seen), look.number(usual)) for name, seen, usual in one.evidence}
     return Told(
@@ -154,7 +154,7 @@ def _told(look: _Row, said: Statement, one: Draft, endpoint: str) -> Told:
         p=p,
         entity_type=said.entity,
         entity=int(look.values[one.entity] or 0),
-        sentence=sentence(said.because, evidence, said.settings, endpoint),
+        sentence=sentence(said.because, evidence, said.settings, words),
         parts={name: look.explained(position) for name, position in _parts(one)},
     )
 

@@ -77,6 +77,9 @@ class Request:
     request_size = Declared(Number, "The request's body in bytes.", source="http.request.body.size, content-length", example="36")
     response_size = Declared(Number, "The response's body in bytes.", source="http.response.body.size, content-length", example="512")
     object_number = Declared(Number, "The number in the object's id, where there is just one.", source="object_id", example="7")
+    payload_p = Declared(Number, "How likely a request is as unusual as this in what it says.", source="payloads", example="0.2")
+    payload_score = Declared(Number, "How unusual it is in what it says, nats.", source="payloads", example="1.5")
+    payload_usual = Declared(Number, "What 19 of 20 requests to the endpoint are under, nats.", source="payloads", example="3")
     time = Declared(Number, "Stream time, in seconds since 1970.", source="start, held to what was received")
 
     succeeded = Declared(Logic, "Status 200 to 399.", source="status")

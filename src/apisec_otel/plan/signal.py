@@ -20,7 +20,8 @@ Evidence = Number | tuple[Number, Number | float]
 """What was observed, and beside it what was expected where that is known."""
 
 _NOT_YET = "not yet known"
-_ROW_WORDS = ("endpoint",)
+ROW_WORDS: Final = ("endpoint", "payload")
+"""What a sentence may name of its row: its endpoint, and why it is unusual in what it says."""
 _SIDES = ("observed", "expected")
 
 
@@ -28,7 +29,7 @@ _SIDES = ("observed", "expected")
 class Signal:
     """One statement: raised where `when` holds; without `when`, where `p` is under the detector's q.
 
-    `because` is the sentence a person reads. It may name `{endpoint}`, each setting of the detector, and
+    `because` is the sentence a person reads. It may name `{endpoint}`, `{payload}`, each setting of the detector, and
     `{name.observed}` and `{name.expected}` of each evidence, with a format: `{objects.observed:.0f}`.
     """
 
@@ -59,25 +60,30 @@ def check(signal: object, settings: Mapping[str, object]) -> Signal:
         observed = value[0] if isinstance(value, tuple) else value
         if not isinstance(observed, Number):
             raise PlanError(f"evidence {name}: a number is wanted; {described(observed)}.")
-    sentence(signal.because, dict.fromkeys(signal.evidence, (1.0, 1.0)), settings, "")
+    sentence(signal.because, dict.fromkeys(signal.evidence, (1.0, 1.0)), settings, dict.fromkeys(ROW_WORDS, ""))
     return signal
 
 
-def sentence(because: str, evidence: Mapping[str, tuple[float | None, float | None]], settings: Mapping[str, object], endpoint: str) -> str:
-    """The sentence with its values filled in; what is missing prints as "not yet known". PlanError for a name that is not there."""
-    return "".join(literal + value for literal, value in _parts(because, evidence, settings, endpoint))
+def sentence(
+    because: str, evidence: Mapping[str, tuple[float | None, float | None]], settings: Mapping[str, object], words: Mapping[str, str]
+) -> str:
+    """The sentence with its values filled in; what is missing prints as "not yet known". PlanError for a name that is not there.
+
+    `words` are those of the row, by `ROW_WORDS`.
+    """
+    return "".join(literal + value for literal, value in _parts(because, evidence, settings, words))
 
 
 def _parts(
-    because: str, evidence: Mapping[str, tuple[float | None, float | None]], settings: Mapping[str, object], endpoint: str
+    because: str, evidence: Mapping[str, tuple[float | None, float | None]], settings: Mapping[str, object], words: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     for literal, name, form, _ in Formatter().parse(because):
         if name is None:
             yield literal, ""
             continue
         first, _, side = name.partition(".")
-        if name in _ROW_WORDS:
-            yield literal, endpoint
+        if name in ROW_WORDS:
+            yield literal, words.get(name, _NOT_YET)
         elif name in settings:
             yield literal, _setting(name, settings[name], form or "")
         elif first in evidence and side in _SIDES:
@@ -90,7 +96,7 @@ def _names_nothing(name: str, evidence: Mapping[str, object], settings: Mapping[
     if "." in name:
         there = listed(sorted(evidence)) if evidence else "none"
         return f"because: {{{name}}} names no evidence; there is {there}."
-    return f"because: {{{name}}} names nothing; there is {listed([*_ROW_WORDS, *settings, *(f'{e}.observed' for e in evidence)])}."
+    return f"because: {{{name}}} names nothing; there is {listed([*ROW_WORDS, *settings, *(f'{e}.observed' for e in evidence)])}."
 
 
 def _setting(name: str, value: object, form: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
 from apisec_otel.errors import ComponentError
+from apisec_otel.findings.unusual import unusual
 from apisec_otel.inventory.coverage import Coverage, ServiceCoverage
 from apisec_otel.plan import build as plan
 from apisec_otel.plan.build import Plan, Plans
@@ -62,7 +63,7 @@ class Detect:
     """What holds for a detector that does not say otherwise."""
     detectors: Annotated[dict[str, Chosen], Nested("detectors", EngineKeys)] = field(default_factory=dict)
     """Settings by detector, the engine's keys (mode, q) among them; an installed one that is not named has its defaults."""
-    max_bytes: Size = 128 << 20
+    max_bytes: Size = 96 << 20
     """Most memory for what the detectors remember; past it the least useful is forgotten."""
     max_held: Size = 32 << 20
     """Most memory for requests that wait to be judged in order; past it the earliest are judged before their time."""
@@ -195,7 +196,7 @@ class Detecting:
         first = len(batch)
         said = self._engine.observe(
             batch.native,
-            lambda row: self._endpoint(batch, row) if late is None or row < first else self._endpoint(late, row - first),
+            lambda row: self._words(batch, row) if late is None or row < first else self._words(late, row - first),
             None if late is None else (late.native, late.before.tobytes()),
         )
         for each in said:
@@ -206,7 +207,7 @@ class Detecting:
 
     def _judge_in_order(self, steps: Released, bound: int | None) -> None:
         if len(steps):
-            for each in self._steps.observe(steps.native, lambda row: self._endpoint(steps, row)):
+            for each in self._steps.observe(steps.native, lambda row: self._words(steps, row)):
                 self._tell(steps, each)
         if bound is not None:
             self._steps.advance(bound)
@@ -248,8 +249,9 @@ class Detecting:
             self._steps.restart()
             self._ordering.restart()
 
-    def _endpoint(self, batch: SpanBatch, row: int) -> str:
-        return self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))
+    def _words(self, batch: SpanBatch, row: int) -> dict[str, str]:
+        endpoint = self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))
+        return {"endpoint": endpoint, "payload": unusual(batch.native, row)}
 
     def _spoken(self, each: Said) -> Raised:
         return Raised(

@@ -31,7 +31,7 @@ def _signal(**changes: Any) -> Callable[[Request, State], Signal]:
     ("changes", "message"),
     [
         ({"because": "{objects.observd}"}, "because: {objects.observd} names no evidence; there is objects."),
-        ({"because": "{object}"}, "because: {object} names nothing; there is endpoint, say, window, at_least and objects.observed."),
+        ({"because": "{object}"}, "because: {object} names nothing; there is endpoint, payload, say, window, at_least and"),
         ({"because": "{objects.observed:q}"}, "because: {objects.observed:q}: Unknown format code 'q'"),
         ({"when": None}, "a Signal needs `when` or `p`; this one could never be raised."),
         ({"when": True}, "when: a Logic is wanted; True is a bool."),

@@ -32,7 +32,9 @@ def _engine(*raised: Any) -> Engine:
 
 def test_raised_is_told_in_a_sentence() -> None:
     """Evidence, setting and endpoint stand in the sentence."""
-    (raised,) = _engine((4, 0, 1e-6, 3, 99, [(61.0, 18.0)])).observe(None, lambda row: f"shop GET /orders/{{id}} of row {row}")
+    (raised,) = _engine((4, 0, 1e-6, 3, 99, [(61.0, 18.0)])).observe(
+        None, lambda row: {"endpoint": f"shop GET /orders/{{id}} of row {row}"}
+    )
     assert raised.sentence == "61 objects of shop GET /orders/{id} of row 4 in 10 min; what 999 of 1,000 others stay at or under: 18"
     assert (raised.row, raised.detector, raised.severity, raised.entity_type, raised.entity) == (
         4,
@@ -47,7 +49,7 @@ def test_raised_is_told_in_a_sentence() -> None:
 
 def test_missing_evidence_is_not_yet_known() -> None:
     """A baseline without teachers is named so, not as nan."""
-    (raised,) = _engine((0, 0, 1e-4, 3, 99, [(21.0, math.nan)])).observe(None, lambda row: "shop GET /orders/{id}")
+    (raised,) = _engine((0, 0, 1e-4, 3, 99, [(21.0, math.nan)])).observe(None, lambda row: {"endpoint": "shop GET /orders/{id}"})
     assert raised.sentence == "21 objects of shop GET /orders/{id} in 10 min; what 999 of 1,000 others stay at or under: not yet known"
     assert raised.evidence == {"objects": (21.0, None)}
 

@@ -87,7 +87,8 @@ def test_a_repeated_span_gives_no_line(run: Run, tmp_path: Path) -> None:
 
 def test_a_detector_on_trial_is_told_and_changes_nothing(run: Run, tmp_path: Path) -> None:
     file = stored(tmp_path / "f", *walk(1, 30))
-    alone = [f"processors::detect::detectors::{each}::mode=off" for each in ("bola_walk", "session_conduct", "session_evidence")]
+    others = ("bola_walk", "request_anomaly", "session_conduct", "session_evidence")
+    alone = [f"processors::detect::detectors::{each}::mode=off" for each in others]
     trial = ["processors::detect::detectors::bola_enumeration::mode=shadow", *alone]
     code, out, _ = run(file, out=tmp_path / "trial", settings=trial, fail_on="info")
     _, off, _ = run(file, out=tmp_path / "off", settings=["processors::detect::detectors::bola_enumeration::mode=off", *alone])
@@ -166,7 +167,7 @@ def test_lines_are_as_promised(run: Run, tmp_path: Path) -> None:
         assert 0 <= line["score"] <= 1
         assert line["score"] == max(line["detectors"].values())
         assert list(line["detectors"]) == [
-            "auth_bruteforce", "bola_enumeration", "bola_walk", "scan_probing", "session_conduct", "session_evidence",
+            "auth_bruteforce", "bola_enumeration", "bola_walk", "request_anomaly", "scan_probing", "session_conduct", "session_evidence",
         ]  # fmt: skip
         assert line["endpoint"].split(" ")[0] in ("vampi", "shop")
 

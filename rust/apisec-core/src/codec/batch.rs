@@ -19,6 +19,27 @@ pub struct Pair {
     pub span: [u8; 8],
 }
 
+/// Why a row is unusual in what it says: its strongest term, never the value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    /// What about it: shape, chars, length, syntax, path, names, missing or doubled.
+    pub feature: &'static str,
+    /// Of what: parameter, segment, name or header; empty of a path.
+    pub place: &'static str,
+    /// The name of a parameter or header, as it was sent.
+    pub name: String,
+    /// A mark, the word for a class of characters, or the family of syntax.
+    pub word: String,
+    /// The class is missing that is always there.
+    pub lacks: bool,
+    /// How often it was so,
+    pub seen: f64,
+    /// of how many.
+    pub of: f64,
+    /// Length of the value, as the bucket it falls in begins.
+    pub length: u32,
+}
+
 /// Members with their annotations. Rows are numbered through over the members.
 #[derive(Debug, Default)]
 pub struct SpanBatch {
@@ -28,6 +49,8 @@ pub struct SpanBatch {
     starts: Vec<usize>,
     /// Rows that are halves of calls, in order.
     pub pairs: Vec<Pair>,
+    /// Why rows are unusual, by row, of those that are.
+    pub reasons: Vec<(u32, Reason)>,
 }
 
 impl SpanBatch {
@@ -49,6 +72,7 @@ impl SpanBatch {
             members,
             starts,
             pairs: Vec::new(),
+            reasons: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Request bytes to rows, and back: the bytes that came, with annotations spliced in and secrets overwritten.
 #![deny(clippy::indexing_slicing)]
 
+mod attributes;
 mod batch;
 mod decode;
 mod encode;
@@ -16,7 +17,8 @@ pub(crate) mod token;
 mod value;
 mod vocabulary;
 
-pub use batch::{Pair, SpanBatch};
+pub use attributes::visit_attributes;
+pub use batch::{Pair, Reason, SpanBatch};
 pub use decode::decode;
 pub use encode::{Annotation, Annotations, encode};
 pub use member::{Member, Secret};

@@ -197,6 +197,12 @@ record! {
     /// Bytes.
     response_size: f64 = "<f8",
     object_number: f64 = "<f8",
+    /// How likely a request as unusual as this one is in what it says.
+    payload_p: f64 = "<f8",
+    /// How unusual it is, nats.
+    payload_score: f64 = "<f8",
+    /// What one in twenty of its endpoint is over, nats.
+    payload_usual: f64 = "<f8",
     /// Columns that configuration names: an id, the bits of a number exclusive-or those of NaN, or 1 true and 2 false.
     custom: [u64; CUSTOM] = "8<u8",
     request: i8 = "i1",
@@ -406,6 +412,9 @@ impl Default for Record {
             request_size: f64::NAN,
             response_size: f64::NAN,
             object_number: f64::NAN,
+            payload_p: f64::NAN,
+            payload_score: f64::NAN,
+            payload_usual: f64::NAN,
             custom: [0; CUSTOM],
             request: 0,
             succeeded: 0,

@@ -81,6 +81,9 @@ fn reading(name: &str) -> Option<Reading> {
             "request_size" |r| r.request_size,
             "response_size" |r| r.response_size,
             "object_number" |r| r.object_number,
+            "payload_p" |r| r.payload_p,
+            "payload_score" |r| r.payload_score,
+            "payload_usual" |r| r.payload_usual,
             "time" |r| r.stream as f64 / 1e9,
         }
         Logic {

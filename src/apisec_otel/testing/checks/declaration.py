@@ -95,9 +95,11 @@ def every_sentence_can_be_said(subject: Subject, config: dict[str, Any]) -> None
     for plan in plans_of(subject, config):
         for said in plan.statements:
             for observed, expected in product(extremes, repeat=2):
-                text = sentence(said.because, dict.fromkeys(said.evidence, (observed, expected)), said.settings, "shop GET /orders/{id}")
+                text = sentence(
+                    said.because, dict.fromkeys(said.evidence, (observed, expected)), said.settings, {"endpoint": "shop GET /orders/{id}"}
+                )
                 expect(text.strip(), "an empty sentence")
-            nothing = sentence(said.because, dict.fromkeys(said.evidence, (None, None)), said.settings, "(unmatched)")
+            nothing = sentence(said.because, dict.fromkeys(said.evidence, (None, None)), said.settings, {"endpoint": "(unmatched)"})
             expect("nan" not in nothing.split(), f"what is missing is told as a number: {nothing}")
 
 
