@@ -67,7 +67,7 @@ def test_a_good_configuration_has_its_settings_and_every_default(written: Any) -
         ("{limit_mib: 512}", "{limit_mb: 512}", "5: processors::memory_limiter::limit_mb: unknown key; did you mean limit_mib?"),
         ("{limit_mib: 512}", "{limit_mib: lots}", "5: processors::memory_limiter::limit_mib: input should be a valid integer"),
         ("{limit_mib: 512}", "{}", "5: processors::memory_limiter: one of limit_mib and limit_percentage must be set"),
-        ("{limit_mib: 512}", "{limit_mib: 256}", "may hold 248 MiB; half of the limit is 128 MiB. Raise limit_mib to 496"),
+        ("{limit_mib: 512}", "{limit_mib: 256}", "may hold 256 MiB; half of the limit is 128 MiB. Raise limit_mib to 512"),
         ("idle: 1h30m", "idle: 30", "8: processors::sessions::idle: a duration is a number with a unit"),
         (
             "idle: 1h30m",

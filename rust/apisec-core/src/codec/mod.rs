@@ -4,6 +4,7 @@
 mod batch;
 mod decode;
 mod encode;
+mod identity;
 pub mod json;
 mod keys;
 mod member;
@@ -19,9 +20,10 @@ mod vocabulary;
 pub use batch::SpanBatch;
 pub use decode::decode;
 pub use encode::{Annotation, Annotations, encode};
+pub use identity::{SAMPLE, identities};
 pub use member::{Member, Secret};
 pub use record::{CUSTOM, HTTP, PAIRED, RECORD_FIELDS, RESERVED, Record, Slice, Text, WIDE};
-pub use split::{merge, split};
+pub use split::{merge, split, without};
 pub use vocabulary::Vocabulary;
 
 /// Levels of messages and groups below the request itself.

@@ -194,11 +194,12 @@ pub fn engine(io: &Arc<Io>, exporter: Option<Exporter>, keep: bool, rule: Rule) 
                     kept.lock().unwrap().push(Arc::new(seen_of(&request)));
                 }
                 match rule(&request) {
-                    Some(reply) => request.answer(reply),
+                    Some(reply) => drop(request.answer(reply)),
                     None => outgoing.push(Outgoing {
                         request,
                         payload: None,
                         same: true,
+                        withheld: 0,
                     }),
                 }
             }

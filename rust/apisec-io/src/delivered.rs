@@ -1,0 +1,201 @@
+//! Which items a backend is known to have: their identities, while there is room, for some minutes.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Items that lie together: one line of the processor's cache.
+const PLACES: usize = 8;
+/// Published cost of an item, in bytes: its place. All of the memory is taken at the first delivery, and never more.
+const ENTRY: usize = 8;
+/// An item is known for so many turns.
+const KEPT: u16 = 10;
+/// The bits of a place that say in which turn it was taken; the rest is of the item's identity, whose lowest bits say where it lies.
+const TURN: u64 = 0xFFFF;
+
+#[derive(Debug)]
+struct Table {
+    lines: Vec<[u64; PLACES]>,
+    turn: u16,
+}
+
+/// Identities of items that a backend acknowledged to a sender that still listened.
+///
+/// A full line gives up the place that the identity points at, which is as good as any: giving up the oldest would forget each span of
+/// a loop that holds more than there is room for just before it is back.
+#[derive(Debug)]
+pub struct Delivered {
+    table: Mutex<Table>,
+    most: usize,
+}
+
+impl Delivered {
+    /// A memory of at most `cap` bytes; too few for one line: nothing is remembered.
+    pub fn new(cap: usize) -> Delivered {
+        let lines = cap / (PLACES * ENTRY);
+        Delivered {
+            table: Mutex::new(Table {
+                lines: Vec::new(),
+                turn: KEPT,
+            }),
+            most: (lines + 1).next_power_of_two() / 2,
+        }
+    }
+
+    /// Whether anything is ever remembered.
+    pub fn is_on(&self) -> bool {
+        self.most > 0
+    }
+
+    /// Remembers items. 0 is no identity.
+    pub fn add(&self, identities: &[u64]) {
+        if identities.is_empty() || !self.is_on() {
+            return;
+        }
+        let mut table = self.lock();
+        if table.lines.is_empty() {
+            table.lines = vec![[0; PLACES]; self.most];
+        }
+        identities
+            .iter()
+            .filter(|identity| **identity != 0)
+            .for_each(|identity| table.add(*identity));
+    }
+
+    /// Which of these are known; those are remembered from now on as if they had been delivered just now.
+    pub fn known(&self, identities: &[u64]) -> Vec<bool> {
+        let mut table = self.lock();
+        identities
+            .iter()
+            .map(|identity| table.touch(*identity))
+            .collect()
+    }
+
+    /// How many of these are known.
+    pub fn count(&self, identities: &[u64]) -> usize {
+        let table = self.lock();
+        identities
+            .iter()
+            .filter(|identity| table.place(**identity).is_some())
+            .count()
+    }
+
+    /// Time passes: what was last delivered ten turns ago is not known any more.
+    pub fn turn(&self) {
+        let mut table = self.lock();
+        table.turn = table.turn.wrapping_add(1);
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.lock().lines.len() * PLACES * ENTRY
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// The line of an identity; the number of lines is a power of two.
+    fn line(&self, identity: u64) -> usize {
+        identity as usize & self.lines.len().wrapping_sub(1)
+    }
+
+    fn add(&mut self, identity: u64) {
+        let (at, turn) = (self.line(identity), self.turn);
+        let known = self.place(identity);
+        let Some(line) = self.lines.get_mut(at) else {
+            return;
+        };
+        let free = || line.iter().position(|place| is_old(*place, turn));
+        let at = known
+            .or_else(free)
+            .unwrap_or((identity >> 61) as usize % PLACES);
+        line[at] = identity & !TURN | u64::from(turn);
+    }
+
+    fn touch(&mut self, identity: u64) -> bool {
+        let known = self.place(identity).is_some();
+        if known {
+            self.add(identity);
+        }
+        known
+    }
+
+    fn place(&self, identity: u64) -> Option<usize> {
+        let (line, turn) = (self.lines.get(self.line(identity))?, self.turn);
+        let same =
+            |place: &u64| (place ^ identity) & !TURN == 0 && !is_old(*place, turn) && identity != 0;
+        line.iter().position(same)
+    }
+}
+
+/// Free places are old: the first turn is the tenth. A place untouched for the 45 days that turns of a minute take to come round is
+/// known once more.
+fn is_old(place: u64, turn: u16) -> bool {
+    turn.wrapping_sub((place & TURN) as u16) >= KEPT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Spread as keyed hashes are.
+    fn identity(number: u64) -> u64 {
+        let mixed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed ^ mixed >> 32
+    }
+
+    fn identities(numbers: std::ops::Range<u64>) -> Vec<u64> {
+        numbers.map(identity).collect()
+    }
+
+    #[test]
+    fn only_what_was_delivered_is_known() {
+        let delivered = Delivered::new(8 << 20);
+        assert_eq!(delivered.count(&identities(0..10)), 0);
+        delivered.add(&identities(0..1000));
+        assert_eq!(delivered.count(&identities(0..1000)), 1000);
+        assert_eq!(delivered.known(&identities(999..1001)), [true, false]);
+        assert_eq!(delivered.count(&identities(1000..200_000)), 0);
+    }
+
+    #[test]
+    fn what_has_no_identity_is_never_known() {
+        let delivered = Delivered::new(8 << 20);
+        delivered.add(&[0]);
+        assert_eq!(delivered.known(&[0]), [false]);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_known_stays_true() {
+        let delivered = Delivered::new(1 << 20);
+        for start in (0..4_000_000).step_by(1000) {
+            delivered.add(&identities(start..start + 1000));
+        }
+        assert_eq!(delivered.bytes(), 1 << 20);
+        let known = delivered.count(&identities(0..4_000_000));
+        assert!(known > 100_000 && known <= (1 << 20) / ENTRY, "{known}");
+        assert_eq!(delivered.count(&identities(4_000_000..5_000_000)), 0);
+    }
+
+    #[test]
+    fn a_cap_that_is_no_power_of_two_is_kept_to() {
+        for cap in [0, 63, 64, 100, 127, 1000, 3 << 20] {
+            let delivered = Delivered::new(cap);
+            delivered.add(&identities(0..100));
+            assert!(delivered.bytes() <= cap && delivered.bytes() * 2 >= cap.saturating_sub(64));
+            assert_eq!(delivered.is_on(), cap >= 64);
+        }
+    }
+
+    #[test]
+    fn ten_turns_later_it_is_forgotten_unless_it_came_meanwhile() {
+        let delivered = Delivered::new(1 << 20);
+        delivered.add(&identities(0..2));
+        (0..9).for_each(|_| delivered.turn());
+        assert_eq!(delivered.known(&identities(0..1)), [true]);
+        delivered.turn();
+        assert_eq!(delivered.known(&identities(0..2)), [true, false]);
+    }
+}
