@@ -88,6 +88,7 @@ pub fn identities(request: &[u8], hasher: &Hasher) -> Result<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{Vocabulary, decode, without};
     use crate::wire::{put_bytes, put_length, put_varint};
 
     struct Sent {
@@ -167,5 +168,32 @@ mod tests {
             ..sent(5)
         };
         assert_eq!(known(&[short, zero, sent(0)]), [0, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_request_is_its_other_spans_in_order() {
+        let all = request(&[sent(1), sent(2), sent(3), sent(4)]);
+        let rest = without(&all, &[true, false, true, false]).unwrap();
+        assert_eq!(rest, request(&[sent(2), sent(4)]));
+        assert_eq!(without(&all, &[]).unwrap(), all);
+        assert!(without(&all, &[true; 4]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn decoding_takes_the_same_sample_whatever_stands_beside_a_span() {
+        let vocabulary = Vocabulary::load(r#"{"kinds": [2], "columns": []}"#).unwrap();
+        let hasher = Hasher::new(&[3; 16]);
+        let sample = |all: &[Sent]| {
+            decode(request(all).into(), &vocabulary, &hasher, 1 << 17)
+                .unwrap()
+                .sampled
+        };
+        let numbers = (1..4001_u64).map(|number| number.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        let together: Vec<Sent> = numbers.clone().map(sent).collect();
+        let alone: Vec<u64> = numbers.flat_map(|number| sample(&[sent(number)])).collect();
+        assert_eq!(sample(&together), alone);
+        assert!((150..350).contains(&alone.len()), "{}", alone.len());
+        let every = known(&together);
+        assert!(alone.iter().all(|identity| every.contains(identity)));
     }
 }
