@@ -36,23 +36,14 @@ impl Unchanging {
 
     /// The span's identity; 0 of one without whole ids, which is never known again.
     pub fn identity(&self, bytes: &[u8], hasher: &Hasher) -> u64 {
-        let (trace, span) = (self.trace_id.of(bytes), self.span_id.of(bytes));
-        let whole = |id: &[u8], size| id.len() == size && id.iter().any(|byte| *byte != 0);
-        if !whole(trace, 16) || !whole(span, 8) {
+        let trace = <[u8; 16]>::try_from(self.trace_id.of(bytes)).map_or(0, u128::from_le_bytes);
+        let span = <[u8; 8]>::try_from(self.span_id.of(bytes)).map_or(0, u64::from_le_bytes);
+        if trace == 0 || span == 0 {
             return 0;
         }
-        let mut all = [0_u8; 44];
-        let numbers = [self.start.to_le_bytes(), self.end.to_le_bytes()];
-        let parts = [
-            trace,
-            span,
-            numbers.as_flattened(),
-            &self.kind.to_le_bytes(),
-        ];
-        all.iter_mut()
-            .zip(parts.into_iter().flatten())
-            .for_each(|(to, from)| *to = *from);
-        hasher.text(&all)
+        let (low, high) = (trace as u64, (trace >> 64) as u64);
+        let all = [low, high, span, self.start, self.end, self.kind as u64];
+        hasher.text(all.map(u64::to_le_bytes).as_flattened())
     }
 
     fn read(mut cursor: Cursor<'_>) -> Result<Self> {
