@@ -77,6 +77,7 @@ pub fn identities(request: &[u8], hasher: &Hasher) -> Result<Vec<u64>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::codec::{Vocabulary, decode, without};
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn a_span_is_known_again_in_whatever_request_it_comes() {
         let alone = known(&[sent(5)]);
-        assert_eq!(known(&[sent(4), sent(5)])[1..], alone);
+        assert!(known(&[sent(4), sent(5)]).ends_with(&alone));
         assert_ne!(known(&[sent(4)]), alone);
     }
 
