@@ -26,6 +26,7 @@ EACH = 2
 """Spans that `spans.batch` makes of each request."""
 BATCHES, PER_BATCH = 12, 60
 SENT = BATCHES * PER_BATCH * EACH
+TENANT = "x-scope-orgid"
 ROUNDS = 6
 """After so many rounds most of what came had been delivered before."""
 NOW = time.time_ns()
@@ -98,7 +99,7 @@ class Loop:
         backend = {"endpoint": self.mirror.endpoint, "tls": {"insecure": True}, "loop_memory": self._memory}
         pipeline = {"receivers": ["otlp"], "processors": ["requests"], "exporters": ["otlp_grpc"]}
         config = {
-            "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": self.receiver}}}},
+            "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": self.receiver}}, "metadata_keys": [TENANT]}},
             "processors": {"requests": {}},
             "exporters": {"otlp_grpc": backend},
             "service": {"telemetry": {"metrics": {"level": "none"}}, "pipelines": {"traces": pipeline}},
@@ -110,14 +111,14 @@ class Loop:
         self.mirror.stop()
         self.service.stop()
 
-    def send(self, first: int, count: int = PER_BATCH) -> Reply:
+    def send(self, first: int, tenant: str = "") -> Reply:
         """Sends requests numbered from `first` on, once."""
-        return self.export(spans.batch(first, count, NOW).SerializeToString())
+        return self.export(spans.batch(first, PER_BATCH, NOW).SerializeToString(), tenant)
 
-    def export(self, body: bytes) -> Reply:
+    def export(self, body: bytes, tenant: str = "") -> Reply:
         """Sends a body, once."""
         with GrpcClient(self.receiver) as client:
-            return client.export(body)
+            return client.export(body, metadata=((TENANT, tenant),) if tenant else ())
 
     def withheld(self) -> int:
         """Spans that were answered and not sent."""
@@ -231,6 +232,16 @@ def test_of_a_request_only_what_the_backend_has_is_withheld(make: Callable[..., 
     assert loop.export(mixed).accepted
     assert {spans.key(span) for span in spans.spans_of(spans.parse(loop.mirror.bodies()[-1:]))} == keys(61_000, 10)
     assert loop.withheld() - before == 2 * 10 * EACH
+
+
+def test_what_one_tenant_has_another_may_lack(make: Callable[..., Loop]) -> None:
+    loop = make()
+    loop.begin()
+    loop.die()
+    loop.mirror.keep()
+    for tenant in ("", "a", "b", "b", "a", ""):
+        assert loop.send(80_000, tenant).accepted
+    assert {loop.mirror.times[key] for key in keys(80_000)} == {3}
 
 
 def test_without_memory_nothing_is_ever_withheld(make: Callable[..., Loop]) -> None:

@@ -88,7 +88,9 @@ fn answer(exporter: &Exporter, members: &[Member], reply: &Reply) {
 fn told(exporter: &Exporter, request: &Request, reply: Reply) {
     let whole = reply == Reply::Accepted;
     if request.answer(reply) && whole {
-        exporter.delivered().add(&request.identities());
+        exporter
+            .delivered()
+            .add(&request.identities(), request.whom());
     }
 }
 

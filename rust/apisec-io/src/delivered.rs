@@ -45,8 +45,8 @@ impl Delivered {
         self.most > 0
     }
 
-    /// Remembers items. 0 is no identity.
-    pub fn add(&self, identities: &[u64]) {
+    /// Remembers items, as delivered for `whom`. 0 is no identity.
+    pub fn add(&self, identities: &[u64], whom: u64) {
         if identities.is_empty() || !self.is_on() {
             return;
         }
@@ -57,24 +57,24 @@ impl Delivered {
         identities
             .iter()
             .filter(|identity| **identity != 0)
-            .for_each(|identity| table.add(*identity));
+            .for_each(|identity| table.add(identity ^ whom));
     }
 
-    /// Which of these are known; those are remembered from now on as if they had been delivered just now.
-    pub fn known(&self, identities: &[u64]) -> Vec<bool> {
+    /// Which of these are known as delivered for `whom`; those are remembered from now on as if they had been delivered just now.
+    pub fn known(&self, identities: &[u64], whom: u64) -> Vec<bool> {
         let mut table = self.lock();
         identities
             .iter()
-            .map(|identity| table.touch(*identity))
+            .map(|identity| *identity != 0 && table.touch(identity ^ whom))
             .collect()
     }
 
     /// How many of these are known.
-    pub fn count(&self, identities: &[u64]) -> usize {
+    pub fn count(&self, identities: &[u64], whom: u64) -> usize {
         let table = self.lock();
         identities
             .iter()
-            .filter(|identity| table.place(**identity).is_some())
+            .filter(|identity| **identity != 0 && table.place(**identity ^ whom).is_some())
             .count()
     }
 
@@ -123,8 +123,7 @@ impl Table {
 
     fn place(&self, identity: u64) -> Option<usize> {
         let (line, turn) = (self.lines.get(self.line(identity))?, self.turn);
-        let same =
-            |place: &u64| (place ^ identity) & !TURN == 0 && !is_old(*place, turn) && identity != 0;
+        let same = |place: &u64| (place ^ identity) & !TURN == 0 && !is_old(*place, turn);
         line.iter().position(same)
     }
 }
@@ -153,37 +152,48 @@ mod tests {
     #[test]
     fn only_what_was_delivered_is_known() {
         let delivered = Delivered::new(8 << 20);
-        assert_eq!(delivered.count(&identities(0..10)), 0);
-        delivered.add(&identities(0..1000));
-        assert_eq!(delivered.count(&identities(0..1000)), 1000);
-        assert_eq!(delivered.known(&identities(999..1001)), [true, false]);
-        assert_eq!(delivered.count(&identities(1000..200_000)), 0);
+        assert_eq!(delivered.count(&identities(0..10), 0), 0);
+        delivered.add(&identities(0..1000), 0);
+        assert_eq!(delivered.count(&identities(0..1000), 0), 1000);
+        assert_eq!(delivered.known(&identities(999..1001), 0), [true, false]);
+        assert_eq!(delivered.count(&identities(1000..200_000), 0), 0);
+    }
+
+    #[test]
+    fn what_was_delivered_for_one_is_not_known_for_another() {
+        let delivered = Delivered::new(8 << 20);
+        delivered.add(&identities(0..10), 0);
+        delivered.add(&identities(10..20), 7 << 40);
+        assert_eq!(delivered.count(&identities(0..20), 0), 10);
+        assert_eq!(delivered.count(&identities(0..20), 7 << 40), 10);
+        assert_eq!(delivered.count(&identities(0..20), 8 << 40), 0);
     }
 
     #[test]
     fn what_has_no_identity_is_never_known() {
         let delivered = Delivered::new(8 << 20);
-        delivered.add(&[0]);
-        assert_eq!(delivered.known(&[0]), [false]);
+        delivered.add(&[0], 7);
+        assert_eq!(delivered.known(&[0], 7), [false]);
+        assert_eq!(delivered.count(&[0], 7), 0);
     }
 
     #[test]
     fn memory_is_bounded_and_what_is_known_stays_true() {
         let delivered = Delivered::new(1 << 20);
         for start in (0..4_000_000).step_by(1000) {
-            delivered.add(&identities(start..start + 1000));
+            delivered.add(&identities(start..start + 1000), 0);
         }
         assert_eq!(delivered.bytes(), 1 << 20);
-        let known = delivered.count(&identities(0..4_000_000));
+        let known = delivered.count(&identities(0..4_000_000), 0);
         assert!(known > 100_000 && known <= (1 << 20) / ENTRY, "{known}");
-        assert_eq!(delivered.count(&identities(4_000_000..5_000_000)), 0);
+        assert_eq!(delivered.count(&identities(4_000_000..5_000_000), 0), 0);
     }
 
     #[test]
     fn a_cap_that_is_no_power_of_two_is_kept_to() {
         for cap in [0, 63, 64, 100, 127, 1000, 3 << 20] {
             let delivered = Delivered::new(cap);
-            delivered.add(&identities(0..100));
+            delivered.add(&identities(0..100), 0);
             assert!(delivered.bytes() <= cap && delivered.bytes() * 2 >= cap.saturating_sub(64));
             assert_eq!(delivered.is_on(), cap >= 64);
         }
@@ -192,10 +202,10 @@ mod tests {
     #[test]
     fn ten_turns_later_it_is_forgotten_unless_it_came_meanwhile() {
         let delivered = Delivered::new(1 << 20);
-        delivered.add(&identities(0..2));
+        delivered.add(&identities(0..2), 0);
         (0..9).for_each(|_| delivered.turn());
-        assert_eq!(delivered.known(&identities(0..1)), [true]);
+        assert_eq!(delivered.known(&identities(0..1), 0), [true]);
         delivered.turn();
-        assert_eq!(delivered.known(&identities(0..2)), [true, false]);
+        assert_eq!(delivered.known(&identities(0..2), 0), [true, false]);
     }
 }

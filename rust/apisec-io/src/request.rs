@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -206,6 +207,18 @@ impl Request {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// For whom they are: what the backend has of one tenant it may lack of another. 0 when no headers go on.
+    pub fn whom(&self) -> u64 {
+        if self.headers.is_empty() {
+            return 0;
+        }
+        let mut hasher = DefaultHasher::new();
+        for (name, value) in self.headers.iter() {
+            (name.as_str(), value.as_bytes()).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Replaces them, by those of all items instead of a sample.

@@ -18,7 +18,7 @@ pub fn watch(exporter: &Exporter, batch: &[Outgoing]) -> Counts {
         .iter()
         .fold((0, 0, 0), |(looked, known, _), outgoing| {
             let sample = outgoing.request.identities();
-            let again = exporter.delivered().count(&sample);
+            let again = exporter.delivered().count(&sample, outgoing.request.whom());
             (looked + sample.len(), known + again, 0)
         })
 }
@@ -46,7 +46,7 @@ fn sifted(
     let Ok(all) = identities(&payload, hasher) else {
         return (Some(outgoing), 0, 0);
     };
-    let known = exporter.delivered().known(&all);
+    let known = exporter.delivered().known(&all, outgoing.request.whom());
     let again = known.iter().filter(|it| **it).count();
     outgoing.request.identify(all.into());
     if again == 0 {
