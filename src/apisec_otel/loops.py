@@ -45,7 +45,7 @@ class Minute:
     looked: int = 0
     """Spans looked at: a sample, or all while some may be withheld."""
     known: int = 0
-    """Those of them that the backend had acknowledged before."""
+    """Those of them that the backend had acknowledged before, and, while some may be withheld, those that came before its answer."""
     withheld: int = 0
 
     def begins_loop(self) -> bool:

@@ -15,6 +15,8 @@ const TURN: u64 = 0xFFFF;
 struct Table {
     lines: Vec<[u64; PLACES]>,
     turn: u16,
+    /// Items delivered that had been delivered already.
+    again: usize,
 }
 
 /// Identities of items that a backend acknowledged to a sender that still listened.
@@ -35,6 +37,7 @@ impl Delivered {
             table: Mutex::new(Table {
                 lines: Vec::new(),
                 turn: KEPT,
+                again: 0,
             }),
             most: (lines + 1).next_power_of_two() / 2,
         }
@@ -54,10 +57,14 @@ impl Delivered {
         if table.lines.is_empty() {
             table.lines = vec![[0; PLACES]; self.most];
         }
-        identities
-            .iter()
-            .filter(|identity| **identity != 0)
-            .for_each(|identity| table.add(identity ^ whom));
+        for identity in identities.iter().filter(|identity| **identity != 0) {
+            table.again += usize::from(table.add(identity ^ whom));
+        }
+    }
+
+    /// Items delivered since the last call that had been delivered already: they came back before the backend's answer to the first time.
+    pub fn again(&self) -> usize {
+        std::mem::take(&mut self.lock().again)
     }
 
     /// Which of these are known as delivered for `whom`; those are remembered from now on as if they had been delivered just now.
@@ -100,25 +107,23 @@ impl Table {
         identity as usize & self.lines.len().wrapping_sub(1)
     }
 
-    fn add(&mut self, identity: u64) {
+    /// Takes an item in; whether it was known.
+    fn add(&mut self, identity: u64) -> bool {
         let (at, turn) = (self.line(identity), self.turn);
         let known = self.place(identity);
         let Some(line) = self.lines.get_mut(at) else {
-            return;
+            return false;
         };
         let free = || line.iter().position(|place| is_old(*place, turn));
         let at = known
             .or_else(free)
             .unwrap_or((identity >> 61) as usize % PLACES);
         line[at] = identity & !TURN | u64::from(turn);
+        known.is_some()
     }
 
     fn touch(&mut self, identity: u64) -> bool {
-        let known = self.place(identity).is_some();
-        if known {
-            self.add(identity);
-        }
-        known
+        self.place(identity).is_some() && self.add(identity)
     }
 
     fn place(&self, identity: u64) -> Option<usize> {
@@ -167,6 +172,14 @@ mod tests {
         assert_eq!(delivered.count(&identities(0..20), 0), 10);
         assert_eq!(delivered.count(&identities(0..20), 7 << 40), 10);
         assert_eq!(delivered.count(&identities(0..20), 8 << 40), 0);
+    }
+
+    #[test]
+    fn what_is_delivered_once_more_is_counted() {
+        let delivered = Delivered::new(8 << 20);
+        delivered.add(&identities(0..10), 0);
+        delivered.add(&identities(5..12), 0);
+        assert_eq!((delivered.again(), delivered.again()), (5, 0));
     }
 
     #[test]

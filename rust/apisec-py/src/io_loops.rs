@@ -6,7 +6,7 @@ use apisec_core::{
 };
 use apisec_io::{counters::Key, export::Exporter, merge::Outgoing, otlp::Signal, reply::Reply};
 
-/// Spans looked at (a sample, unless some may be withheld), those of them that were delivered before, and those withheld.
+/// Spans looked at (a sample, unless some may be withheld), those of them that came back, and those withheld.
 pub type Counts = (usize, usize, usize);
 
 /// Counts, and withholds nothing.
@@ -14,6 +14,7 @@ pub fn watch(exporter: &Exporter, batch: &[Outgoing]) -> Counts {
     if !exporter.delivered().is_on() {
         return (0, 0, 0);
     }
+    exporter.delivered().again();
     batch
         .iter()
         .fold((0, 0, 0), |(looked, known, _), outgoing| {
@@ -33,7 +34,7 @@ pub fn sift(exporter: &Exporter, hasher: &Hasher, batch: Vec<Outgoing>) -> (Vec<
     });
     let left = left.collect();
     count(exporter, known);
-    (left, (looked, known, known))
+    (left, (looked, known + exporter.delivered().again(), known))
 }
 
 /// What is left of a request, its spans, and how many of them are withheld. All its spans are to be known again, not a sample.
@@ -48,13 +49,15 @@ fn sifted(
     };
     let known = exporter.delivered().known(&all, outgoing.request.whom());
     let again = known.iter().filter(|it| **it).count();
-    outgoing.request.identify(all.into());
-    if again == 0 {
-        return (Some(outgoing), known.len(), 0);
-    }
-    if again == known.len() {
+    if again > 0 && again == known.len() {
         outgoing.request.answer(Reply::Accepted);
         return (None, known.len(), again);
+    }
+    let sent = all.iter().zip(&known).filter(|(_, known)| !**known);
+    let sent = sent.map(|(identity, _)| *identity).collect();
+    outgoing.request.identify(sent);
+    if again == 0 {
+        return (Some(outgoing), known.len(), 0);
     }
     let Ok(rest) = without(&payload, &known) else {
         return (Some(outgoing), known.len(), 0);
