@@ -38,7 +38,7 @@ WALK: Final = 100
 BATCH: Final = 8_000
 CAPS: Final = {
     "requests::repeats": 32,
-    "requests::calls": 8,
+    "requests::calls": 4,
     "endpoints::template_memory": 16,
     "sessions::max_bytes": 32,
     "payloads::max_bytes": 32,

@@ -71,6 +71,8 @@ SENDING: tuple[Fixed | Setting, ...] = (
     Fixed("The same for a sender that names no deadline", "4 s", "the same", f"{IO}/request.rs", "Duration::from_secs(4)"),
     Fixed("Memory of requests accepted in part", "4,096 requests, 10 minutes", "a retry begins anew", f"{IO}/resume.rs",
           "ENTRIES: usize = 4096"),
+    Setting("Memory of delivered spans, for loops; gRPC", "exporters", "otlp_grpc", "loop_memory", "one out, whatever its age"),
+    Setting("The same, HTTP", "exporters", "otlp_http", "loop_memory", "the same"),
     Setting("Findings that wait for the backend, in MiB", "connectors", "findings", "outbox_mib", "dropped and counted"),
 )  # fmt: skip
 

@@ -28,6 +28,10 @@ SELF: dict[str, tuple[str, str]] = {
     "otelcol_exporter_send_failed_spans": ("counter", f"Spans that the backend did not take, {SENT}; the sender was told."),
     "otelcol_exporter_send_failed_log_records": ("counter", "As received ones."),
     "otelcol_exporter_send_failed_metric_points": ("counter", "As received ones."),
+    "otelcol_exporter_withheld_spans": (
+        "counter",
+        "Spans in a loop: the backend had acknowledged them and sent them back; answered and not sent again, by `exporter`.",
+    ),
     "otelcol_processor_incoming_items": ("counter", "Spans handed to a processor, by `processor`."),
     "otelcol_processor_outgoing_items": ("counter", "Spans that a processor was done with; less than incoming where it failed or refused."),
     "otelcol_process_uptime": ("counter", "Time since the start."),
@@ -74,6 +78,7 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_links_evicted": ("counter", "Ids forgotten for want of room."),
     "apisec_links_expired": ("counter", "Ids not seen for four half-lives."),
     "apisec_risk_evicted": ("counter", "Entities whose risk was forgotten for want of room (`decide::entities`)."),
+    "apisec_delivered_bytes": ("gauge", "Memory of spans that the backend acknowledged, of `loop_memory`, by `exporter`."),
     "apisec_snapshots": ("counter", "Snapshots of state that were written (`file_storage`)."),
     "apisec_snapshot_failures": ("counter", "Snapshots that could not be written; state is in memory only."),
     "apisec_snapshot_pause_seconds": ("gauge", "Longest pause of the engine for the last snapshot."),
@@ -108,7 +113,8 @@ HEALTH = """\
 ## Health
 
 Extension `health_check` answers `GET /` on localhost:13133 with 200 and `Server available`, 503 before the start and while it
-stops. A component that failed within the last minute stands under `degraded`; spans still flow, so the status stays 200."""
+stops. A component that failed within the last minute stands under `degraded`, and so does an exporter whose spans come back in a
+loop; spans still flow, so the status stays 200."""
 
 
 def page() -> str:

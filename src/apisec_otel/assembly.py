@@ -8,10 +8,11 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, cast
 
 from apisec_otel import semconv
-from apisec_otel.component import Builds, Connector, Exporter, Holds, Host, Keeps, Processor, Signal, declared, leaves, plain
+from apisec_otel.component import Builds, Connector, Exporter, Host, Keeps, Processor, Signal, declared, leaves, plain
 from apisec_otel.config import Component, Config, Pipeline
 from apisec_otel.errors import ApisecError, ComponentError
 from apisec_otel.findings.rows import native_view
+from apisec_otel.loops import Loops
 from apisec_otel.pipeline import Gap
 from apisec_otel.pipeline import Pipeline as Engine
 from apisec_otel.snapshots.parts import copied, given
@@ -115,10 +116,12 @@ class _Builder:
     def _engine(self, pipeline: Pipeline) -> Engine:
         replying = [each for each in pipeline.sinks if each.declared.replies]
         connectors = [(str(each.id), self._connector(each)) for each in pipeline.connectors]
+        loops = self._loops(str(replying[0].id)) if replying else None
         return Engine(
             id=str(pipeline.id),
             processors=[(str(each.id), self._processor(each)) for each in pipeline.processors],
-            sink=self._transport.sink(str(replying[0].id)) if replying else None,
+            sink=self._transport.sink(loops.exporter, loops) if loops else None,
+            loops=loops,
             exporters=[(str(each.id), self._exporter(each)) for each in pipeline.sinks if each not in replying],
             connectors=connectors,
             clock=self._host.clock,
@@ -126,6 +129,9 @@ class _Builder:
             on_gap=lambda gap: tell_gap(gap, (each for _, each in connectors)),
             passed_by=lambda: passed_by(self._transport.counted()),
         )
+
+    def _loops(self, exporter: str) -> Loops:
+        return Loops(exporter=exporter, clock=self._host.clock, telemetry=self._host.telemetry)
 
     def _processor(self, each: Component) -> Processor:
         kept = self._before.processors.get(each) if self._before else None
@@ -171,7 +177,7 @@ def handed_over(old: Assembly, new: Assembly) -> list[str]:
 
 def table_bytes(config: Config) -> int:
     """What all tables may hold together."""
-    return sum(each.settings.table_bytes() for each in config.used() if isinstance(each.settings, Holds))
+    return sum(size for _, size in config.tables())
 
 
 def meanings_of(config: Config) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from apisec_otel.component import Signal, for_native
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ComponentError, RefusedError
+from apisec_otel.loops import Loops
 from apisec_otel.reply import ACCEPTED, Reply
 from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.telemetry import ITEMS
@@ -63,9 +64,10 @@ class NativeTransport:
             if batch.over:
                 return
 
-    def sink(self, exporter: str) -> "NativeSink":
+    def sink(self, exporter: str, loops: Loops) -> "NativeSink":
         """The exporter that answers the senders."""
-        return NativeSink(self._io, self._exporters[exporter])
+        loops.follow(self._exporters[exporter])
+        return NativeSink(self._io, self._exporters[exporter], loops)
 
     def exporter(self, exporter: str) -> "NativeExporter":
         """The same exporter for findings."""
@@ -144,10 +146,12 @@ class NativeSink:
 
     io: Any
     exporter: Any
+    loops: Loops
 
     def deliver(self, delivery: Any) -> None:
         """Does not wait."""
-        self.io.push_batch(self.exporter, delivery.requests, delivery.batch.native)
+        counts = self.io.push_batch(self.exporter, delivery.requests, delivery.batch.native, self.loops.found)
+        self.loops.count(delivery.batch.spans, *counts)
 
 
 class Outcomes:

@@ -13,6 +13,7 @@ from typing import Protocol
 from apisec_otel.clock import Clock
 from apisec_otel.component import Connector, Exporter, Processor, Remembers
 from apisec_otel.errors import ComponentError, RefusedError
+from apisec_otel.loops import Loops
 from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.telemetry import Telemetry
 
@@ -73,6 +74,8 @@ class Pipeline:
     processors: Sequence[tuple[str, Processor]] = ()
     sink: Sink | None = None
     """Answers the senders; without it they hear success once the exporters have taken the spans."""
+    loops: Loops | None = None
+    """Whether what the sink delivers comes back."""
     exporters: Sequence[tuple[str, Exporter]] = ()
     """Get the spans as well, and take no part in the reply."""
     connectors: Sequence[tuple[str, Connector]] = ()
@@ -121,16 +124,19 @@ class Pipeline:
             self._guarded(end, batch)
 
     def degraded(self) -> dict[str, str]:
-        """Components that failed within the last minute, and how."""
+        """Components that failed within the last minute, and how; an exporter whose spans come back."""
         recent = self.clock.now() - MINUTE
-        return {id: gap.reason for id, gap in list(self._faults.items()) if gap.at > recent}
+        failed = {id: gap.reason for id, gap in list(self._faults.items()) if gap.at > recent}
+        return failed | (self.loops.degraded() if self.loops else {})
 
     def _look(self) -> None:
-        """Notices spans that did not wait for the engine: counted by the transport, told here."""
+        """Notices spans that did not wait for the engine (counted by the transport, told here), and those that come back."""
         now = self.clock.monotonic()
         if now - self._looked < SECOND:
             return
         self._looked = now
+        if self.loops:
+            self.loops.look()
         passed = self.passed_by()
         if passed > self._passed:
             gap = self._faults[ENGINE] = Gap(ENGINE, STALLED, self.clock.now())

@@ -38,6 +38,7 @@ ITEMS = {"traces": "spans", "logs": "log_records", "metrics": "metric_points"}
 COUNTED_ELSEWHERE = (
     *(f"otelcol_{what}_{of}" for what in ("receiver_accepted", "receiver_refused") for of in (*ITEMS.values(), "requests")),
     *(f"otelcol_{what}_{of}" for what in ("exporter_sent", "exporter_send_failed") for of in ITEMS.values()),
+    "otelcol_exporter_withheld_spans",
     "apisec_io_events",
     "apisec_unanalysed_spans",
 )

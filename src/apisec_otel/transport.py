@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from apisec_otel.component import Exporter
+from apisec_otel.loops import Loops
 from apisec_otel.pipeline import Sink, Source
 
 Counted = tuple[str, Mapping[str, str], float]
@@ -21,8 +22,8 @@ class Transport(Protocol):
         """What the receivers take, for the engine; ends once drained. While hurried, empty turns follow each other at once."""
         ...
 
-    def sink(self, exporter: str) -> Sink:
-        """The exporter that answers the senders."""
+    def sink(self, exporter: str, loops: Loops) -> Sink:
+        """The exporter that answers the senders; `loops` is told what it delivers, and says what it withholds."""
         ...
 
     def exporter(self, exporter: str) -> Exporter:

@@ -4,7 +4,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use apisec_core::codec::{Annotation, SpanBatch, Vocabulary, decode, encode, json, split};
+use apisec_core::codec::{
+    Annotation, SpanBatch, Vocabulary, decode, encode, identities, json, split, without,
+};
 use apisec_core::hash::Hasher;
 use apisec_core::wire::{put_bytes, put_length, put_varint};
 use bytes::Bytes;
@@ -205,6 +207,13 @@ fn main() {
     measure("encode, 1 % annotated", || drop(black_box(batch.encode())));
     measure("encode, untouched", || {
         drop(black_box(encode(&member, &Default::default())))
+    });
+    measure("identities", || {
+        drop(black_box(identities(&bytes, &hasher)))
+    });
+    let half: Vec<bool> = (0..SPANS).map(|place| place % 2 == 0).collect();
+    measure("leave half of it out", || {
+        drop(black_box(without(&bytes, &half)))
     });
     measure("split into 4", || {
         drop(black_box(split(&bytes, 128, 1 << 22)))

@@ -128,6 +128,7 @@ fn deliver(core: &Arc<Core>, route: &Route, request: Arc<Request>) {
             request,
             payload: None,
             same: true,
+            withheld: 0,
         }]),
     }
 }
@@ -162,7 +163,8 @@ pub fn bypass(core: &Core, request: Arc<Request>, fallback: Option<Exporter>) {
             request,
             payload: None,
             same: true,
+            withheld: 0,
         }]),
-        None => request.answer(Reply::Accepted),
+        None => drop(request.answer(Reply::Accepted)),
     }
 }

@@ -219,6 +219,9 @@ pub struct ExporterConfig {
     /// Whether requests that wait together leave together.
     #[serde(default = "yes")]
     pub merge: bool,
+    /// Most bytes of memory of what the backend acknowledged; 0: none.
+    #[serde(default)]
+    pub loop_memory: usize,
 }
 
 fn gzip() -> String {

@@ -70,16 +70,27 @@ fn answer(exporter: &Exporter, members: &[Member], reply: &Reply) {
         count(
             exporter,
             member.request.signal,
-            u64::from(member.request.spans),
+            u64::from(member.spans),
             reply,
         );
-        member.request.answer(match reply {
+        let said = match reply {
             Reply::Partial { message, .. } if members.len() > 1 => Reply::Partial {
                 rejected: 0,
                 message: message.clone(),
             },
             reply => reply.clone(),
-        });
+        };
+        told(exporter, &member.request, said);
+    }
+}
+
+/// Answers a sender, and remembers what it has been told is delivered: nothing that may be missing in part, or of which it did not hear.
+fn told(exporter: &Exporter, request: &Request, reply: Reply) {
+    let whole = reply == Reply::Accepted;
+    if request.answer(reply) && whole {
+        exporter
+            .delivered()
+            .add(&request.identities(), request.whom());
     }
 }
 
@@ -109,7 +120,7 @@ async fn in_parts(exporter: &Exporter, message: Message) {
         };
         let progress = exporter.resume().take(key);
         let reply = send_parts(exporter, &member.request, key, parts, progress).await;
-        member.request.answer(reply);
+        told(exporter, &member.request, reply);
     }
 }
 
@@ -120,7 +131,12 @@ async fn cut(exporter: &Exporter, member: &Member) -> Option<(u64, Vec<(Bytes, u
     core.pool
         .run(move || {
             let rule = exporter.rule();
-            let key = exporter.resume().key(&member.request.original.bytes);
+            // Of what is left when spans are withheld, which at the next try may be less: progress counts spans.
+            let known = match member.spans == member.request.spans {
+                true => &member.request.original.bytes,
+                false => &member.bytes,
+            };
+            let key = exporter.resume().key(known);
             let split = &exporter.core().codec.split;
             (
                 key,

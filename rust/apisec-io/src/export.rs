@@ -20,6 +20,7 @@ use crate::{
     config::{ExporterConfig, ExporterKind},
     connect::Target,
     deliver::deliver,
+    delivered::Delivered,
     keepalive::KeepAlive,
     merge::{Outgoing, Rule, plan},
     otlp::Signal,
@@ -99,6 +100,7 @@ struct Inner {
     headers: HeaderMap,
     wire: Wire,
     resume: Resume,
+    delivered: Delivered,
     core: Arc<Core>,
     runtime: Handle,
 }
@@ -201,6 +203,7 @@ impl Exporter {
             headers,
             wire,
             resume: Resume::default(),
+            delivered: Delivered::new(config.loop_memory),
             core,
             runtime,
             config,
@@ -230,6 +233,11 @@ impl Exporter {
     /// Partly accepted requests.
     pub fn resume(&self) -> &Resume {
         &self.0.resume
+    }
+
+    /// What its backend is known to have.
+    pub fn delivered(&self) -> &Delivered {
+        &self.0.delivered
     }
 
     /// How it wants its messages.

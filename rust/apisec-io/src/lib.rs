@@ -13,6 +13,7 @@ pub mod config;
 mod connect;
 pub mod counters;
 mod deliver;
+pub mod delivered;
 mod drain;
 pub mod export;
 mod iobuf;

@@ -19,6 +19,8 @@ pub struct Outgoing {
     pub payload: Option<Bytes>,
     /// The payload is what came, decompressed: it may leave as the compressed bytes that came.
     pub same: bool,
+    /// Spans of the request that the payload lacks, as the backend has them already.
+    pub withheld: u32,
 }
 
 /// One request's share of a message.
@@ -28,6 +30,8 @@ pub struct Member {
     pub request: Arc<Request>,
     /// Its bytes, in the message's encoding.
     pub bytes: Bytes,
+    /// Spans in them; fewer than the request's when the rest is withheld.
+    pub spans: u32,
 }
 
 /// What leaves in one call.
@@ -93,7 +97,7 @@ impl Message {
             ..
         } = self;
         members.into_iter().map(move |member| {
-            let (spans, size) = (member.request.spans, member.bytes.len());
+            let (spans, size) = (member.spans, member.bytes.len());
             Message {
                 signal,
                 encoding,
@@ -112,7 +116,9 @@ fn single(outgoing: Outgoing, rule: &Rule) -> Option<Message> {
         request,
         payload,
         same,
+        withheld,
     } = outgoing;
+    let spans = request.spans.saturating_sub(withheld);
     let original = &request.original;
     let (bytes, same) = match payload {
         Some(bytes) => (bytes, same),
@@ -127,21 +133,25 @@ fn single(outgoing: Outgoing, rule: &Rule) -> Option<Message> {
         )?,
     };
     let json = original.json && same;
-    let fits = bytes.len() <= rule.max_bytes && request.spans <= rule.max_spans;
+    let fits = bytes.len() <= rule.max_bytes && spans <= rule.max_spans;
     let keep = same && fits && original.encoding == rule.encoding;
     let (bytes, encoding) = if keep {
         (original.bytes.clone(), original.encoding)
     } else {
         (bytes, Encoding::Identity)
     };
-    let (signal, spans, size) = (request.signal, request.spans, bytes.len());
+    let (signal, size) = (request.signal, bytes.len());
     Some(Message {
         signal,
         encoding,
         json,
         spans,
         size,
-        members: vec![Member { request, bytes }],
+        members: vec![Member {
+            request,
+            bytes,
+            spans,
+        }],
     })
 }
 

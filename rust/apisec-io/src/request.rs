@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -36,6 +37,10 @@ pub trait Prepared: Send {
     fn forward(&self) -> Bytes;
     /// Whether `forward` is what was received.
     fn unchanged(&self) -> bool;
+    /// Numbers by which its items, or a sample of them, are known when they come again; taken once.
+    fn identities(&mut self) -> Vec<u64> {
+        Vec::new()
+    }
     /// Itself, for the engine.
     fn any(self: Box<Self>) -> Box<dyn Any + Send>;
 }
@@ -117,6 +122,7 @@ pub struct Request {
     /// When the sender gives up; None = it does not say.
     pub deadline: Option<Instant>,
     prepared: Mutex<Option<Box<dyn Prepared>>>,
+    identities: Mutex<Arc<[u64]>>,
     reply: Mutex<Option<oneshot::Sender<(Reply, u32)>>>,
     _held: Held,
 }
@@ -160,7 +166,7 @@ pub struct Envelope {
 
 impl Request {
     /// A request that is decoded.
-    pub fn new(id: u64, envelope: Envelope, prepared: Box<dyn Prepared>) -> Request {
+    pub fn new(id: u64, envelope: Envelope, mut prepared: Box<dyn Prepared>) -> Request {
         Request {
             id,
             signal: envelope.signal,
@@ -172,6 +178,7 @@ impl Request {
             received: envelope.received,
             received_ns: envelope.received_ns,
             deadline: envelope.deadline,
+            identities: Mutex::new(prepared.identities().into()),
             prepared: Mutex::new(Some(prepared)),
             reply: Mutex::new(Some(envelope.reply)),
             _held: envelope.held,
@@ -194,16 +201,42 @@ impl Request {
             .map(|prepared| (prepared.forward(), prepared.unchanged()))
     }
 
-    /// Answers the sender; a second answer is ignored.
-    pub fn answer(&self, reply: Reply) {
+    /// By what its items are known when they come again.
+    pub fn identities(&self) -> Arc<[u64]> {
+        self.identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// For whom they are: what the backend has of one tenant it may lack of another. 0 when no headers go on.
+    pub fn whom(&self) -> u64 {
+        if self.headers.is_empty() {
+            return 0;
+        }
+        let mut hasher = DefaultHasher::new();
+        for (name, value) in self.headers.iter() {
+            (name.as_str(), value.as_bytes()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// Replaces them, by those of all items instead of a sample.
+    pub fn identify(&self, identities: Arc<[u64]>) {
+        *self
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = identities;
+    }
+
+    /// Answers the sender; a second answer is ignored. Whether this is its answer and somebody waits for it.
+    pub fn answer(&self, reply: Reply) -> bool {
         let sender = self
             .reply
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(sender) = sender {
-            drop(sender.send((reply, self.spans)));
-        }
+        sender.is_some_and(|sender| sender.send((reply, self.spans)).is_ok())
     }
 
     /// Until when the backend may take: the exporter's timeout, and the sender's deadline less a tenth (4 s when it names none).

@@ -92,6 +92,7 @@ impl Bench {
                 request,
                 payload: None,
                 same: false,
+                withheld: 0,
             })
             .collect();
         self.exporter.push(outgoing);

@@ -127,6 +127,7 @@ fn through(sink: &Sink, kind: &str, tls: &Value) -> (i32, String) {
         request,
         payload: None,
         same: false,
+        withheld: 0,
     });
     exporter.push(outgoing.collect());
     let got = client.join().unwrap();

@@ -22,13 +22,15 @@ use pyo3::{
 };
 use serde::de::DeserializeOwned;
 
-use apisec_core::codec::Member;
+use apisec_core::{codec::Member, hash::Hasher};
 
 use crate::batch::{SpanBatch, Vocabulary};
 use crate::detach::detached;
 
 #[path = "io_codec.rs"]
 mod codec;
+#[path = "io_loops.rs"]
+mod loops;
 
 /// A time, as the binding takes them: seconds.
 fn duration(seconds: f64) -> Duration {
@@ -160,6 +162,17 @@ impl Exporter {
     fn name(&self) -> String {
         self.inner.name().to_string()
     }
+
+    /// Another minute: what was last delivered ten of them ago is not known any more.
+    fn turn(&self) {
+        self.inner.delivered().turn();
+    }
+
+    /// Bytes held to know what was delivered.
+    #[getter]
+    fn delivered_bytes(&self) -> usize {
+        self.inner.delivered().bytes()
+    }
 }
 
 /// One running receiver.
@@ -201,11 +214,14 @@ type Fate = (u64, String, &'static str, u8, String, Option<f64>, bool);
 
 /// The I/O thread and all that lives on it.
 #[pyclass(frozen, module = "apisec_otel._native")]
-pub struct Io(Mutex<Option<Arc<runtime::Io>>>);
+pub struct Io {
+    running: Mutex<Option<Arc<runtime::Io>>>,
+    hasher: Arc<Hasher>,
+}
 
 impl Io {
     fn get(&self) -> PyResult<Arc<runtime::Io>> {
-        let io = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let io = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         io.clone()
             .ok_or_else(|| PyRuntimeError::new_err("this Io is closed"))
     }
@@ -218,7 +234,10 @@ impl Io {
         let config: IoConfig = parse(config)?;
         let codec = codec::codec(vocabulary.vocabulary.clone(), vocabulary.hasher.clone());
         let io = runtime::Io::start(config, codec).map_err(raised)?;
-        Ok(Io(Mutex::new(Some(Arc::new(io)))))
+        Ok(Io {
+            running: Mutex::new(Some(Arc::new(io))),
+            hasher: vocabulary.hasher.clone(),
+        })
     }
 
     /// Checks an exporter's settings; it connects at its first message.
@@ -308,6 +327,7 @@ impl Io {
                 request: request.inner.clone(),
                 payload: payload.map(Bytes::from),
                 same: false,
+                withheld: 0,
             })
             .collect();
         drop(requests);
@@ -315,40 +335,32 @@ impl Io {
         Ok(())
     }
 
-    /// Sends on the requests that a batch was made of; what is written on it leaves with them.
+    /// Sends on the requests that a batch was made of; what is written on it leaves with them. With `withhold` the spans that this
+    /// exporter's backend has acknowledged before are answered and not sent. Spans looked at (a sample unless `withhold`), those
+    /// acknowledged before, those withheld.
+    #[pyo3(signature = (exporter, requests, batch, withhold=false))]
     fn push_batch(
         &self,
         py: Python<'_>,
         exporter: &Exporter,
         requests: Vec<PyRef<'_, Request>>,
         batch: &SpanBatch,
-    ) -> PyResult<()> {
+        withhold: bool,
+    ) -> PyResult<loops::Counts> {
         let requests: Vec<_> = requests
             .iter()
             .map(|request| request.inner.clone())
             .collect();
         detached(py, || {
-            let encoded = batch.encoded()?;
-            if encoded.len() != requests.len() {
-                return Err(PyValueError::new_err(format!(
-                    "{} requests in a batch of {}",
-                    requests.len(),
-                    encoded.len()
-                )));
-            }
-            let outgoing = requests
-                .into_iter()
-                .zip(encoded)
-                .map(|(request, (bytes, same))| {
-                    let same = same && !request.original.json;
-                    Outgoing {
-                        request,
-                        payload: Some(bytes),
-                        same,
-                    }
-                });
-            exporter.inner.push(outgoing.collect());
-            Ok(())
+            let outgoing = outgoing(requests, batch)?;
+            let (outgoing, counts) = if withhold {
+                loops::sift(&exporter.inner, &self.hasher, outgoing)
+            } else {
+                let counts = loops::watch(&exporter.inner, &outgoing);
+                (outgoing, counts)
+            };
+            exporter.inner.push(outgoing);
+            Ok::<_, PyErr>(counts)
         })
     }
 
@@ -416,9 +428,34 @@ impl Io {
 
     /// Ends the thread and cuts what is open.
     fn close(&self, py: Python<'_>) {
-        let io = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let io = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         py.detach(|| drop(io));
     }
+}
+
+/// The requests of a batch as they are to leave.
+fn outgoing(requests: Vec<Arc<request::Request>>, batch: &SpanBatch) -> PyResult<Vec<Outgoing>> {
+    let encoded = batch.encoded()?;
+    if encoded.len() != requests.len() {
+        let text = format!(
+            "{} requests in a batch of {}",
+            requests.len(),
+            encoded.len()
+        );
+        return Err(PyValueError::new_err(text));
+    }
+    let pairs = requests.into_iter().zip(encoded);
+    let outgoing = pairs.map(|(request, (bytes, same))| Outgoing {
+        same: same && !request.original.json,
+        request,
+        payload: Some(bytes),
+        withheld: 0,
+    });
+    Ok(outgoing.collect())
 }
 
 fn fate(outcome: apisec_io::outbox::Outcome) -> Fate {

@@ -31,6 +31,9 @@ impl Prepared for Decoded {
     fn unchanged(&self) -> bool {
         !self.json && self.member.secrets.is_empty()
     }
+    fn identities(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.member.sampled)
+    }
     fn any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
     }

@@ -4,7 +4,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 
-from apisec_otel.component import Holds, Listens, Sends, Verifies
+from apisec_otel.component import Listens, Sends, Verifies
 from apisec_otel.config.model import Component, Config, Pipeline
 from apisec_otel.config.node import Node
 from apisec_otel.config.settings import Reader
@@ -145,7 +145,7 @@ def _same(address: str) -> tuple[str, str]:
 def _memory(config: Config, reader: Reader) -> None:
     """All tables together may hold half of what memory_limiter allows; the rest is for what is in flight and the process itself."""
     limits = [each for each in config.used() if hasattr(each.settings, "limit_bytes")]
-    tables = [(each, each.settings.table_bytes()) for each in config.used() if isinstance(each.settings, Holds)]
+    tables = list(config.tables())
     total = sum(size for _, size in tables)
     for limit in limits:
         allowed = limit.settings.limit_bytes() // 2

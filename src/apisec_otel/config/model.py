@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from apisec_otel.component import Declared, Family, declared
+from apisec_otel.component import Declared, Family, Holds, declared
 from apisec_otel.config.node import NULL, Node
 
 _TYPE = re.compile(r"[a-zA-Z][0-9a-zA-Z_]{0,62}\Z")
@@ -175,6 +175,13 @@ class Config:
             for name, kind in each.settings.custom_columns().items()
         }
 
+    def tables(self) -> Iterator[tuple[Component, int]]:
+        """Each component that keeps a table, and the table's cap; an exporter keeps one when it answers the senders of spans."""
+        answering = {each for line in self.pipelines if _is_received(line) for each in line.sinks}
+        for each in self.used():
+            if isinstance(each.settings, Holds) and (each.family != "exporters" or each in answering):
+                yield each, each.settings.table_bytes()
+
     def used(self) -> Iterator[Component]:
         """Each component that runs, once: extensions first, then along the pipelines."""
         seen = set()
@@ -183,3 +190,7 @@ class Config:
             if (each.family, each.id) not in seen:
                 seen.add((each.family, each.id))
                 yield each
+
+
+def _is_received(pipeline: Pipeline) -> bool:
+    return pipeline.id.type == "traces" and any(each.family == "receivers" for each in pipeline.receivers)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
+from apisec_otel.component import Size
 from apisec_otel.exporters.client import REFUSED, ClientTls, address, check_address, without_nothing
 
 
@@ -30,6 +31,9 @@ class OtlpGrpc:
     """Longest time for one request; a sender's shorter deadline wins."""
     connections: int = 1
     """HTTP/2 connections."""
+    loop_memory: Size = 4 << 20
+    """Most memory for knowing the spans that the backend acknowledged, so that a loop (it sends them back to us) is noticed and ended;
+    0: never looked for."""
 
     def __post_init__(self) -> None:
         """Refuses what is no address."""
@@ -38,6 +42,10 @@ class OtlpGrpc:
     def sends(self) -> Sequence[str]:
         """The backend's address."""
         return [address(self.endpoint)]
+
+    def table_bytes(self) -> int:
+        """Cap of the memory of delivered spans."""
+        return self.loop_memory
 
     def for_native(self) -> dict[str, Any]:
         """What the native exporter takes, but for its name."""

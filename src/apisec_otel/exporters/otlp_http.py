@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import SecretStr
 
+from apisec_otel.component import Size
 from apisec_otel.exporters.client import REFUSED, ClientTls, address, check_address, without_nothing
 
 
@@ -36,6 +37,9 @@ class OtlpHttp:
     """Longest time for one request; a sender's shorter deadline wins."""
     connections: int = 64
     """Most connections at a time."""
+    loop_memory: Size = 4 << 20
+    """Most memory for knowing the spans that the backend acknowledged, so that a loop (it sends them back to us) is noticed and ended;
+    0: never looked for."""
 
     def __post_init__(self) -> None:
         """Refuses an exporter that knows no URL."""
@@ -51,6 +55,10 @@ class OtlpHttp:
         """Addresses of all its URLs."""
         given = (self.endpoint, self.traces_endpoint, self.logs_endpoint, self.metrics_endpoint)
         return sorted({address(each) for each in given if each})
+
+    def table_bytes(self) -> int:
+        """Cap of the memory of delivered spans."""
+        return self.loop_memory
 
     def for_native(self) -> dict[str, Any]:
         """What the native exporter takes, but for its name."""

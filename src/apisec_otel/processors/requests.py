@@ -53,7 +53,7 @@ class Requests:
     gateways: tuple[str, ...] = ()
     """Services (service.name) that are gateways, beside those that are found to be. What a gateway says of a call waits up to 6 s
     for the application's request: the two are one."""
-    calls: Size = 8 << 20
+    calls: Size = 4 << 20
     """Most memory for calls of which one service has told and another may; past it the oldest wait no longer."""
     columns: dict[str, CustomColumn] = field(default_factory=dict)
     """More columns that detectors can read, by name; at most 8."""

@@ -120,6 +120,13 @@ def test_a_second_exporter_that_answers_is_refused(written: Any) -> None:
     assert "has 2 exporters without a queue (otlp_http, otlp_grpc); at most one may be" in told(written, text)
 
 
+def test_only_the_exporter_that_answers_senders_of_spans_keeps_a_table(written: Any) -> None:
+    text = GOOD.replace("exporters:\n", "exporters:\n  otlp_grpc: {endpoint: 'other:4317'}\n", 1)
+    config = written(text.replace("receivers: [findings], exporters: [otlp_http]", "receivers: [findings], exporters: [otlp_grpc]"))
+    assert "otlp_grpc" in {str(each.id) for each in config.used()}
+    assert [(str(each.id), size) for each, size in config.tables() if each.family == "exporters"] == [("otlp_http", 4 << 20)]
+
+
 def test_a_receiver_answers_for_one_pipeline(written: Any) -> None:
     assert "is a second traces pipeline with a receiver" in told(
         written, GOOD + "    traces/2: {receivers: [otlp], exporters: [otlp_http]}\n"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from apisec_otel.errors import RefusedError
+from apisec_otel.loops import Loops
 from apisec_otel.reply import ACCEPTED, Reply
 from apisec_otel.spans.batch import SpanBatch, Value
 
@@ -94,7 +95,7 @@ class FakeTransport:
         while (delivery := self.waiting.get()) is not None:
             yield delivery
 
-    def sink(self, exporter: str) -> FakeSink:
+    def sink(self, exporter: str, loops: Loops) -> FakeSink:
         return self.out
 
     def exporter(self, exporter: str) -> FakeExporter:

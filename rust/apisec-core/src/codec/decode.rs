@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::identity::Unchanging;
 use super::member::{Member, Secret};
 use super::record::{RESERVED, Record, Slice};
 use super::row::{Memo, Row, Source};
@@ -28,11 +29,13 @@ pub fn decode(
     let mut decoder = Decoder {
         bytes: &bytes,
         vocabulary,
+        hasher,
         memo: Memo::new(&bytes, hasher),
         max_spans,
         spans: 0,
         over_limits: 0,
         rows: Vec::with_capacity((bytes.len() / 1500 + 4).min(16384)),
+        sampled: Vec::new(),
         secrets: Vec::new(),
         made: vocabulary.constants.clone(),
     };
@@ -41,6 +44,7 @@ pub fn decode(
         spans,
         over_limits,
         rows,
+        sampled,
         mut secrets,
         made,
         ..
@@ -52,6 +56,7 @@ pub fn decode(
         spans,
         over_limits,
         rows,
+        sampled,
         secrets,
         made,
         secret_names: vocabulary.secret_names.clone(),
@@ -62,11 +67,13 @@ pub fn decode(
 struct Decoder<'a> {
     bytes: &'a [u8],
     vocabulary: &'a Vocabulary,
+    hasher: &'a Hasher,
     memo: Memo<'a>,
     max_spans: u32,
     spans: u32,
     over_limits: u32,
     rows: Vec<Record>,
+    sampled: Vec<u64>,
     secrets: Vec<Secret>,
     made: Vec<u8>,
 }
@@ -74,14 +81,10 @@ struct Decoder<'a> {
 /// The fields of a span that are not attributes.
 #[derive(Default)]
 struct Fields {
-    kind: i32,
-    trace_id: Slice,
-    span_id: Slice,
+    own: Unchanging,
     parent_id: Slice,
     name: Slice,
     state: Slice,
-    start: u64,
-    end: u64,
     /// The row has been begun from the resource's.
     begun: bool,
     /// Attributes were left unread, as the kind seen so far was not wanted.
@@ -206,7 +209,11 @@ impl<'a> Decoder<'a> {
         }
         let secrets = self.secrets.len();
         let mut fields = self.walk_span(body, room, false, template, row)?;
-        if !self.vocabulary.keeps(fields.kind) {
+        if fields.own.is_sampled(self.bytes) {
+            self.sampled
+                .push(fields.own.identity(self.bytes, self.hasher));
+        }
+        if !self.vocabulary.keeps(fields.own.kind) {
             return Ok(());
         }
         if fields.missed {
@@ -222,12 +229,12 @@ impl<'a> Decoder<'a> {
 
     fn keep(&mut self, prefix: usize, body: Cursor<'a>, fields: &Fields, row: &mut Row) {
         let record = &mut row.record;
-        record.trace_id = id(self.bytes, fields.trace_id);
-        record.span_id = id(self.bytes, fields.span_id);
+        record.trace_id = id(self.bytes, fields.own.trace_id);
+        record.span_id = id(self.bytes, fields.own.span_id);
         record.parent_id = id(self.bytes, fields.parent_id);
-        record.start = fields.start;
-        record.end = fields.end;
-        record.kind = fields.kind;
+        record.start = fields.own.start;
+        record.end = fields.own.end;
+        record.kind = fields.own.kind;
         record.name_text = fields.name;
         record.state_text = fields.state;
         record.span_prefix = prefix as u32;
@@ -275,17 +282,17 @@ impl<'a> Decoder<'a> {
                         decoder.unfed(body, deeper(room, body.at as usize)?, Place::Span)
                     })?;
                 }
-                tags::TRACE_ID => fields.trace_id = cursor.slice()?,
-                tags::SPAN_ID => fields.span_id = cursor.slice()?,
+                tags::TRACE_ID => fields.own.trace_id = cursor.slice()?,
+                tags::SPAN_ID => fields.own.span_id = cursor.slice()?,
                 tags::STATE => fields.state = cursor.slice()?,
                 tags::PARENT_ID => fields.parent_id = cursor.slice()?,
                 tags::NAME => fields.name = cursor.slice()?,
                 tags::KIND => {
-                    fields.kind = cursor.varint()? as i32;
-                    wanted = certain || self.vocabulary.keeps(fields.kind);
+                    fields.own.kind = cursor.varint()? as i32;
+                    wanted = certain || self.vocabulary.keeps(fields.own.kind);
                 }
-                tags::START => fields.start = cursor.bits64()?,
-                tags::END => fields.end = cursor.bits64()?,
+                tags::START => fields.own.start = cursor.bits64()?,
+                tags::END => fields.own.end = cursor.bits64()?,
                 tags::EVENTS => self.elsewhere(
                     cursor.message()?,
                     tags::EVENT_ATTRIBUTES,

@@ -29,6 +29,8 @@ pub struct Member {
     pub over_limits: u32,
     /// The kept spans, in the order of the request.
     pub rows: Vec<Record>,
+    /// Identities of one span in [`super::SAMPLE`], of any kind.
+    pub sampled: Vec<u64>,
     /// By offset.
     pub secrets: Vec<Secret>,
     /// Names of secrets: header keys and query parameters of the vocabulary.
@@ -45,6 +47,7 @@ impl Member {
             spans: 0,
             over_limits: 0,
             rows: Vec::new(),
+            sampled: Vec::new(),
             secrets: Vec::new(),
             secret_names: Arc::default(),
             made: Vec::new(),

@@ -5,6 +5,7 @@ mod attributes;
 mod batch;
 mod decode;
 mod encode;
+mod identity;
 pub mod json;
 mod keys;
 mod member;
@@ -21,12 +22,13 @@ pub use attributes::visit_attributes;
 pub use batch::{Pair, Reason, SpanBatch};
 pub use decode::decode;
 pub use encode::{Annotation, Annotations, encode};
+pub use identity::{SAMPLE, identities};
 pub use member::{Member, Secret};
 pub use record::{
     ALONE, ANONYMOUS, CUSTOM, HTTP, JOINED, MARKS, MERGED, PAIRED, PROXIED, RECORD_FIELDS,
     RESERVED, Record, Slice, Text, WAITS, WIDE,
 };
-pub use split::{merge, split};
+pub use split::{merge, split, without};
 pub use vocabulary::Vocabulary;
 
 /// Levels of messages and groups below the request itself.

@@ -26,17 +26,7 @@ pub fn split(request: &Bytes, max_spans: u32, max_bytes: usize) -> Result<Vec<(B
     if request.len() > i32::MAX as usize {
         return Err(Error::new(0, What::Size(request.len())));
     }
-    let mut plan = Plan {
-        max_spans: max_spans.max(1),
-        max_bytes,
-        parts: Vec::new(),
-        part: Part::default(),
-    };
-    plan.part.rest = others(Cursor::new(request), tags::RESOURCE_SPANS)?;
-    plan.part.bytes = total(&plan.part.rest);
-    for_each(Cursor::new(request), tags::RESOURCE_SPANS, |_, body| {
-        plan.resource(body)
-    })?;
+    let plan = Plan::of(request, max_spans.max(1), max_bytes, &[])?;
     let Plan { parts, part, .. } = plan;
     if parts.is_empty() {
         return Ok(vec![(request.clone(), part.spans)]);
@@ -46,6 +36,12 @@ pub fn split(request: &Bytes, max_spans: u32, max_bytes: usize) -> Result<Vec<(B
         .chain([&part])
         .map(|part| (part.write(request), part.spans))
         .collect())
+}
+
+/// A request without the spans whose place (in order, over all of it) is true in `left_out`; messages without a span are left out too.
+pub fn without(request: &[u8], left_out: &[bool]) -> Result<Bytes> {
+    let plan = Plan::of(request, u32::MAX, usize::MAX, left_out)?;
+    Ok(plan.part.write(request))
 }
 
 /// Stretches of a message that are not fields of the tag `repeated`.
@@ -65,7 +61,7 @@ fn others(mut cursor: Cursor<'_>, repeated: u32) -> Result<Vec<Slice>> {
 }
 
 /// Calls `each` with every field of the tag `repeated`: where it begins, tag included, and its body.
-fn for_each<'a>(
+pub(super) fn for_each<'a>(
     mut cursor: Cursor<'a>,
     repeated: u32,
     mut each: impl FnMut(usize, Cursor<'a>) -> Result<()>,
@@ -121,19 +117,49 @@ struct Part {
     fresh: usize,
 }
 
-struct Plan {
+struct Plan<'a> {
     max_spans: u32,
     max_bytes: usize,
+    /// By place; places beyond it are not left out.
+    left_out: &'a [bool],
+    /// Of the next span.
+    place: usize,
     parts: Vec<Part>,
     part: Part,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
+    fn of(request: &[u8], max_spans: u32, max_bytes: usize, left_out: &'a [bool]) -> Result<Self> {
+        let mut plan = Self {
+            max_spans,
+            max_bytes,
+            left_out,
+            place: 0,
+            parts: Vec::new(),
+            part: Part::default(),
+        };
+        plan.part.rest = others(Cursor::new(request), tags::RESOURCE_SPANS)?;
+        plan.part.bytes = total(&plan.part.rest);
+        for_each(Cursor::new(request), tags::RESOURCE_SPANS, |_, body| {
+            plan.resource(body)
+        })?;
+        Ok(plan)
+    }
+
+    /// Whether the next span is left out.
+    fn skips(&mut self) -> bool {
+        self.place += 1;
+        self.left_out.get(self.place - 1).is_some_and(|it| *it)
+    }
+
     fn resource(&mut self, body: Cursor<'_>) -> Result<()> {
         let mut resource = Envelope::new(others(body, tags::SCOPE_SPANS)?);
         for_each(body, tags::SCOPE_SPANS, |_, body| {
             let mut scope = Envelope::new(others(body, tags::SPANS)?);
             for_each(body, tags::SPANS, |start, span| {
+                if self.skips() {
+                    return Ok(());
+                }
                 let span = Slice::new(start, span.end());
                 self.make_room(&mut resource, &mut scope, span.len as usize);
                 self.open(&mut resource, &mut scope);
