@@ -52,6 +52,7 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_silences": ("counter", "Times that a busy service told nothing for a batch interval: see `apisec-otel coverage`."),
     "apisec_endpoints": ("gauge", "Endpoints known."),
     "apisec_endpoints_overflow": ("counter", "Requests for whose endpoint there was no room (`endpoints::max_endpoints`)."),
+    "apisec_unknown_paths": ("gauge", "Different paths that no endpoint has, within 2 %: what scanners and broken links ask for."),
     "apisec_endpoints_merged": ("counter", "Endpoints that became part of a learned template; their names still resolve."),
     "apisec_templates_evicted": ("counter", "Learned templates that left for want of room (`endpoints::max_templates`)."),
     "apisec_sessions_entries": ("gauge", "Sessions open."),

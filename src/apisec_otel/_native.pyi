@@ -136,6 +136,8 @@ class Plan:
         values: Sequence[int] = (),
     ) -> Answers: ...
     def tables(self) -> list[dict[str, str | int]]: ...
+    def flag(self, raised: list[tuple[int, int]]) -> None:
+        """Flags entities that were raised at a time (ns) on rows that another plan judges before these come to it."""
     def advance(self, time: int) -> None:
         """Lets time (ns) pass without a row: windows that are over close. No row may come later with a time before it."""
     def restart(self) -> None:

@@ -179,6 +179,15 @@ impl Plan {
         })
     }
 
+    /// Flags entities that were raised at a time (ns) on rows that another plan judges before these come to it.
+    fn flag(&self, raised: Vec<(u64, i64)>) -> PyResult<()> {
+        let mut plan = self.inner.lock().map_err(|_| broken())?;
+        for (entity, time) in raised {
+            plan.flag(entity, time);
+        }
+        Ok(())
+    }
+
     /// Lets time (ns) pass without a row: windows that are over close. No row may come later with a time before it.
     fn advance(&self, py: Python<'_>, time: i64) -> PyResult<()> {
         let advance = || {

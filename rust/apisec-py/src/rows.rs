@@ -127,6 +127,7 @@ impl Endpoints {
         let endpoints = lock(&self.0);
         let counts = PyDict::new(py);
         counts.set_item("merged", endpoints.merged)?;
+        counts.set_item("unknown", endpoints.unknown())?;
         counts.set_item("evicted", endpoints.evicted())?;
         counts.set_item("bytes", endpoints.bytes())?;
         Ok(counts)

@@ -79,6 +79,10 @@ class AskAll:
         """Lets time (ns) pass without a row."""
         self._executor.advance(time)
 
+    def flag(self, raised: list[tuple[int, int]]) -> None:
+        """Entities raised on rows that another plan judges first."""
+        self._executor.flag(raised)
+
     def restart(self) -> None:
         """Ends a recording; baselines stay."""
         self._executor.restart()

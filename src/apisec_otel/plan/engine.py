@@ -41,6 +41,10 @@ class Executor(Protocol):
         """Lets time (ns) pass without a row."""
         ...
 
+    def flag(self, raised: list[tuple[int, int]]) -> None:
+        """Entities raised at a time (ns) on rows that another plan judges first."""
+        ...
+
     def restart(self) -> None:
         """Ends a recording; baselines stay."""
         ...
@@ -107,6 +111,10 @@ class Engine:
     def advance(self, time: int) -> None:
         """Lets time (ns) pass without a row, so that windows close; no row may come later with a time before it."""
         self.executor.advance(time)
+
+    def flag(self, raised: list[tuple[int, int]]) -> None:
+        """Keeps entities from teaching that were raised at a time (ns) on rows that another plan judges before these come to it."""
+        self.executor.flag(raised)
 
     def restart(self) -> None:
         """Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay."""

@@ -7,6 +7,8 @@ from functools import partial
 from itertools import groupby
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
+
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
 from apisec_otel.errors import ComponentError
 from apisec_otel.findings.unusual import unusual
@@ -204,6 +206,15 @@ class Detecting:
                 self._tell(batch, each)
             else:
                 self._tell(late, replace(each, row=each.row - first))
+        if said and self._ordering is not None:
+            self._flag(batch, late, said)
+
+    def _flag(self, batch: SpanBatch, late: Released | None, said: Sequence[Said]) -> None:
+        """Who was raised as he came teaches nothing in order either; requests in order are 6 s behind, so the cut is no matter."""
+        streams = [self._host.view(each.native)["stream"] for each in (batch, late) if each is not None and len(each)]
+        stream = np.concatenate(streams)
+        alert = [each for each in said if each.detector not in self._shadow]
+        self._steps.flag([(each.entity, int(stream[each.row])) for each in alert])
 
     def _judge_in_order(self, steps: Released, bound: int | None) -> None:
         if len(steps):

@@ -116,6 +116,7 @@ class Naming:
         host.telemetry.observe("apisec_endpoints", lambda: float(len(step)))
         host.telemetry.observe("apisec_endpoints_overflow", lambda: float(step.overflow()), kind="counter")
         host.telemetry.observe("apisec_endpoints_merged", lambda: float(step.counts()["merged"]), kind="counter")
+        host.telemetry.observe("apisec_unknown_paths", lambda: float(step.counts()["unknown"]))
         host.telemetry.observe("apisec_templates_evicted", lambda: float(step.counts()["evicted"]), kind="counter")
 
     def process(self, batch: SpanBatch) -> None:

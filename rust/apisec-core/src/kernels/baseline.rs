@@ -291,3 +291,97 @@ fn within(bin: u64, largest: f64, share: f64) -> f64 {
         inside
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::laws::Draw;
+
+    /// A key that learns from new teachers every day.
+    struct Key {
+        cells: [u64; CELLS],
+        spill: Spill,
+        draw: Draw,
+        day: i64,
+    }
+
+    impl Key {
+        fn new() -> Self {
+            Self {
+                cells: [0; CELLS],
+                spill: Spill::default(),
+                draw: Draw(5),
+                day: 20_000,
+            }
+        }
+
+        /// A day of values of 1 to 100, times `level`.
+        fn day(&mut self, count: u64, level: f64) {
+            for _ in 0..count {
+                let value = level * (1 + self.draw.next(100)) as f64;
+                let (teacher, time) = (1 + self.draw.next(1 << 40), self.day * DAY);
+                learn(&mut self.cells, &mut self.spill, value, teacher, time);
+            }
+            self.day += 1;
+        }
+
+        fn usual(&self) -> f64 {
+            quantile(&self.cells, &self.spill, 0.99)
+        }
+    }
+
+    #[test]
+    fn a_jump_of_what_is_learned_is_followed_by_a_tenth_a_day() {
+        let mut key = Key::new();
+        (0..3).for_each(|_| key.day(2_000, 1.0));
+        let before = key.usual();
+        assert!((90.0..=100.0).contains(&before), "{before}");
+        // Whoever may teach teaches ten times as much, in numbers that drown what was: the answer is held.
+        key.day(20_000, 10.0);
+        let after = key.usual();
+        assert!(after <= SLACK * before * 1.1, "{before} {after}");
+        (0..5).for_each(|_| key.day(20_000, 10.0));
+        let later = key.usual();
+        assert!(
+            later > after && later <= SLACK * before * BODY_MOVES.powi(7),
+            "{after} {later}"
+        );
+    }
+
+    #[test]
+    fn a_rise_that_is_slow_enough_is_followed_whole() {
+        let mut key = Key::new();
+        let mut level = 1.0;
+        for _ in 0..40 {
+            key.day(40_000, level);
+            level *= 1.02;
+        }
+        let (usual, expected) = (key.usual(), 100.0 * level);
+        assert!(
+            (0.8 * expected..=1.2 * expected).contains(&usual),
+            "{usual} {expected}"
+        );
+    }
+
+    #[test]
+    fn days_without_values_count_a_week_at_most() {
+        let mut key = Key::new();
+        (0..3).for_each(|_| key.day(2_000, 1.0));
+        let before = key.usual();
+        key.day += 300;
+        key.day(20_000, 100.0);
+        key.day(1, 100.0);
+        let most = SLACK * before * BODY_MOVES.powi(MOST_DAYS as i32 + 2);
+        assert!(key.usual() <= 1.3 * most, "{} {most}", key.usual());
+    }
+
+    #[test]
+    fn too_few_contributions_make_no_reference() {
+        let mut key = Key::new();
+        key.day(SLOW_AT - 1, 1.0);
+        key.day(1, 1.0);
+        assert_eq!(key.cells[BODY], 0);
+        key.day(1, 1.0);
+        assert_ne!(key.cells[BODY], 0);
+    }
+}

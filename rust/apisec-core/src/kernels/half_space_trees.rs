@@ -136,3 +136,92 @@ fn next(splits: &[(usize, f64)], masses: &[u64], node: usize, row: &[f64]) -> us
     };
     left + usize::from(right)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::kernels::laws::Draw;
+
+    const WINDOW: u64 = 50;
+
+    fn forest(features: usize) -> Result<Forest, String> {
+        let (trees, height) = (10, 4);
+        let splits = trees * ((1 << height) - 1);
+        let mut draw = Draw(3);
+        let chosen: Vec<u64> = (0..splits)
+            .map(|_| draw.next(features.max(1) as u64))
+            .collect();
+        let at: Vec<f64> = (0..splits)
+            .map(|_| (20 + draw.next(60)) as f64 / 100.0)
+            .collect();
+        let settings: Map<String, Value> = [
+            ("trees", json!(trees)),
+            ("height", json!(height)),
+            ("window_size", json!(WINDOW)),
+            ("features", json!(chosen)),
+            ("thresholds", json!(at)),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        Forest::build(&Settings(&settings), features)
+    }
+
+    /// Rows around one place.
+    fn usual(draw: &mut Draw) -> [f64; 2] {
+        [
+            (10 + draw.next(10)) as f64 / 100.0,
+            (15 + draw.next(10)) as f64 / 100.0,
+        ]
+    }
+
+    #[test]
+    fn what_lies_elsewhere_scores_higher_once_a_window_is_full() -> Result<(), String> {
+        let (forest, mut draw) = (forest(2)?, Draw(7));
+        let (mut cells, mut spill) = ([0; CELLS], Spill::default());
+        for learned in 1..=3 * WINDOW {
+            assert_eq!(forest.is_supported(&cells), learned > WINDOW);
+            forest.learn(&mut cells, &mut spill, &usual(&mut draw));
+        }
+        let near = forest.score(&cells, &spill, &usual(&mut draw));
+        let far = forest.score(&cells, &spill, &[0.95, 0.9]);
+        assert!(far > near + 0.1, "{far} {near}");
+        assert!((0.0..=1.0).contains(&near) && (0.0..=1.0).contains(&far));
+        Ok(())
+    }
+
+    #[test]
+    fn a_window_in_hand_is_not_felt() -> Result<(), String> {
+        let (forest, mut draw) = (forest(2)?, Draw(7));
+        let (mut cells, mut spill) = ([0; CELLS], Spill::default());
+        (0..WINDOW).for_each(|_| forest.learn(&mut cells, &mut spill, &usual(&mut draw)));
+        let before = forest.score(&cells, &spill, &[0.95, 0.9]);
+        (0..WINDOW - 1).for_each(|_| forest.learn(&mut cells, &mut spill, &[0.95, 0.9]));
+        assert_eq!(forest.score(&cells, &spill, &[0.95, 0.9]), before);
+        forest.learn(&mut cells, &mut spill, &[0.95, 0.9]);
+        assert!(forest.score(&cells, &spill, &[0.95, 0.9]) < before);
+        Ok(())
+    }
+
+    #[test]
+    fn a_missing_feature_goes_where_most_rows_went() -> Result<(), String> {
+        let (forest, mut draw) = (forest(2)?, Draw(7));
+        let (mut cells, mut spill) = ([0; CELLS], Spill::default());
+        for _ in 0..WINDOW + WINDOW / 2 {
+            forest.learn(&mut cells, &mut spill, &usual(&mut draw));
+        }
+        let missing = forest.score(&cells, &spill, &[f64::NAN, f64::NAN]);
+        let near = forest.score(&cells, &spill, &usual(&mut draw));
+        assert!(missing <= near + 0.05, "{missing} {near}");
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_a_forest_is_refused() {
+        assert!(forest(0).is_err());
+        let empty = Map::new();
+        assert!(Forest::build(&Settings(&empty), 2).is_err());
+    }
+}

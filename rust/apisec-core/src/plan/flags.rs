@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::snapshot::{Sink, Source};
 
 const DAY: i64 = 86_400 * 1_000_000_000;
+const SECOND: i64 = 1_000_000_000;
 const MOST: usize = 65_536;
 
 /// Who is flagged until when.
@@ -15,6 +16,8 @@ pub struct Flags {
     line: VecDeque<(u64, i64)>,
     raised: Vec<u64>,
     waiting: HashSet<u64>,
+    /// Raised on rows that another plan judges, ahead of these: from when on each is flagged.
+    ahead: VecDeque<(u64, i64)>,
 }
 
 impl Flags {
@@ -25,20 +28,36 @@ impl Flags {
         }
     }
 
+    /// Notes an entity that was raised at a time which these rows have yet to come to; it is flagged from the next second on.
+    pub fn raise_ahead(&mut self, entity: u64, time: i64) {
+        let from = (time.div_euclid(SECOND) + 1).saturating_mul(SECOND);
+        if entity != 0 && self.ahead.len() < MOST && self.ahead.back() != Some(&(entity, from)) {
+            self.ahead.push_back((entity, from));
+        }
+    }
+
     /// Whether an entity was flagged at a time.
     pub fn holds(&self, entity: u64, at: i64) -> bool {
         !self.until.is_empty() && self.until.get(&entity).is_some_and(|&until| at < until)
     }
 
-    /// Flags for a day what was raised in the second that ended at `since`.
-    pub fn take(&mut self, since: i64) {
+    /// Flags for a day what was raised in the second that ended at `since`, and what is due by `now`.
+    pub fn take(&mut self, since: i64, now: i64) {
+        while let Some(&(entity, from)) = self.ahead.front().filter(|&&(_, from)| from <= now) {
+            self.ahead.pop_front();
+            self.flag(entity, from.saturating_add(DAY));
+        }
         let until = since.saturating_add(DAY);
-        for entity in self.raised.drain(..) {
-            self.until.insert(entity, until);
-            self.line.push_back((entity, until));
+        for entity in std::mem::take(&mut self.raised) {
+            self.flag(entity, until);
         }
         self.waiting.clear();
         self.trim(i64::MIN);
+    }
+
+    fn flag(&mut self, entity: u64, until: i64) {
+        self.until.insert(entity, until);
+        self.line.push_back((entity, until));
     }
 
     /// Forgets what is over.
@@ -55,6 +74,11 @@ impl Flags {
         }
         to.number(self.raised.len() as u64);
         to.words(&self.raised);
+        to.number(self.ahead.len() as u64);
+        for &(entity, from) in &self.ahead {
+            to.number(entity);
+            to.signed(from);
+        }
     }
 
     /// Takes up what was copied.
@@ -64,12 +88,15 @@ impl Flags {
     pub fn load(&mut self, from: &mut Source<'_>) -> Result<()> {
         for _ in 0..from.count(16)? {
             let (entity, until) = (from.number()?, from.signed()?);
-            self.until.insert(entity, until);
-            self.line.push_back((entity, until));
+            self.flag(entity, until);
         }
         for _ in 0..from.count(8)? {
             let entity = from.number()?;
             self.raise(entity);
+        }
+        for _ in 0..from.count(16)? {
+            let entity = from.number()?;
+            self.ahead.push_back((entity, from.signed()?));
         }
         Ok(())
     }
@@ -90,6 +117,28 @@ impl Flags {
             let kept = &self.until;
             self.line
                 .retain(|(entity, until)| kept.get(entity) == Some(until));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_raised_ahead_is_flagged_when_these_rows_come_there() {
+        let mut flags = Flags::default();
+        flags.raise_ahead(7, 10 * SECOND + 5);
+        flags.take(10 * SECOND, 10 * SECOND);
+        assert!(!flags.holds(7, 10 * SECOND));
+        let mut to = Sink::default();
+        flags.copy(&mut to);
+        let (bytes, mut kept) = (to.into_bytes(), Flags::default());
+        assert!(kept.load(&mut Source::of(&bytes)).is_ok());
+        for mut flags in [flags, kept] {
+            flags.take(11 * SECOND, 11 * SECOND);
+            assert!(flags.holds(7, 11 * SECOND));
+            assert!(!flags.holds(7, 12 * SECOND + DAY));
         }
     }
 }

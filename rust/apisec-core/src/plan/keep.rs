@@ -34,7 +34,7 @@ pub struct Loading {
 }
 
 impl Keeps for Plan {
-    const LAYOUT: u64 = 1;
+    const LAYOUT: u64 = 2;
     type Copying = Copying;
 
     fn start(&self) -> Copying {

@@ -28,9 +28,14 @@ impl Plan {
         }
     }
 
+    /// Notes an entity that was raised at a time (ns), on rows that another plan judges before these come to it.
+    pub fn flag(&mut self, entity: u64, time: i64) {
+        self.flags.raise_ahead(entity, time);
+    }
+
     /// Flags what was raised, and closes windows in order of their ends; each at its own time, whenever that is noticed.
     fn take_effect(&mut self, now: i64) {
-        self.flags.take(self.next_second());
+        self.flags.take(self.next_second(), now);
         let mut due: Vec<(i64, usize)> = (0..self.baselines.len())
             .filter(|&number| !self.keyed.lines[number].waiting.is_empty())
             .map(|number| (self.end(number), number))
@@ -58,7 +63,7 @@ impl Plan {
 
     /// Ends a recording before one that begins in its past: windows close, tallies and flags go, baselines stay.
     pub fn restart(&mut self) {
-        self.flags.take(self.next_second());
+        self.flags.take(self.next_second(), i64::MAX);
         (0..self.baselines.len()).for_each(|number| self.close(number, self.time));
         for watch in &mut self.watches {
             watch.end(&mut self.keyed, &self.flags, self.row);

@@ -5,6 +5,7 @@ mod keep;
 use super::learned::{Asked, Learned, Limits, Merged, TICK};
 use super::pages::Words;
 use super::query;
+use super::sketch::Sketch;
 use super::template::{self, Template};
 use crate::codec::{Member, Record, SpanBatch};
 use crate::hash::{self, Hasher, IdMap};
@@ -120,6 +121,8 @@ pub struct Endpoints {
     aliases: IdMap<u64, u64>,
     /// The same in the order in which they were merged: the oldest leave first.
     history: VecDeque<u64>,
+    /// Paths that no endpoint has: scanners make them up, so they are counted and not kept.
+    unknown: Sketch,
     /// Endpoints merged since the start: the version of their history.
     pub merged: u64,
     /// Requests for which there was no room.
@@ -173,6 +176,7 @@ impl Endpoints {
             names: IdMap::default(),
             aliases: IdMap::default(),
             history: VecDeque::new(),
+            unknown: Sketch::default(),
             merged: 0,
             overflow: 0,
         }
@@ -192,6 +196,11 @@ impl Endpoints {
     /// `service METHOD /route` of an endpoint; None when it was never seen.
     pub fn name(&self, endpoint: u64) -> Option<&str> {
         self.names.get(&endpoint).map(String::as_str)
+    }
+
+    /// About how many different paths matched no endpoint.
+    pub fn unknown(&self) -> f64 {
+        self.unknown.count()
     }
 
     /// Number of endpoints known, those that were merged not counted.
@@ -216,6 +225,10 @@ impl Endpoints {
         self.object(r, member, path, found.as_deref());
         r.route = found.as_deref().map_or(0, |route| route.key);
         r.endpoint = self.endpoint(r, member, method, found.as_deref());
+        if found.is_none() && !path.is_empty() {
+            self.unknown
+                .add(hash::mix(r.service, self.hasher.text(path)));
+        }
         self.words.fill(r, member, &self.hasher);
     }
 

@@ -18,6 +18,7 @@ pub mod requests;
 pub mod retries;
 pub mod sessions;
 pub mod settled;
+pub mod sketch;
 pub mod steps;
 pub mod stream;
 pub mod template;

@@ -13,10 +13,12 @@ const SPELLED: u64 = 0;
 const LEARNED: u64 = 1;
 const NAMES: u64 = 2;
 const ALIASES: u64 = 3;
+const UNKNOWN: u64 = 4;
 
 /// How far a copy has come.
 #[derive(Debug)]
 pub struct Copying {
+    unknown: bool,
     spelled: Vec<u64>,
     learned: learned::Copying,
     aliases: Vec<u64>,
@@ -31,11 +33,12 @@ fn take(keys: &mut Vec<u64>) -> Vec<u64> {
 }
 
 impl Keeps for Endpoints {
-    const LAYOUT: u64 = 2;
+    const LAYOUT: u64 = 3;
     type Copying = Copying;
 
     fn start(&self) -> Copying {
         Copying {
+            unknown: true,
             spelled: self.spelled.keys().copied().collect(),
             learned: self.learned.start(),
             aliases: self.history.iter().rev().copied().collect(),
@@ -44,7 +47,10 @@ impl Keeps for Endpoints {
     }
 
     fn copy(&self, at: &mut Copying, to: &mut Sink) -> bool {
-        if !at.names.is_empty() {
+        if std::mem::take(&mut at.unknown) {
+            to.number(UNKNOWN);
+            self.unknown.words().for_each(|word| to.number(word));
+        } else if !at.names.is_empty() {
             to.number(NAMES);
             for key in take(&mut at.names) {
                 to.number(key);
@@ -74,6 +80,14 @@ impl Keeps for Endpoints {
             return self
                 .learned
                 .load(from, |template| self.spelling.route(template));
+        }
+        if what == UNKNOWN {
+            let mut words = Vec::new();
+            while !from.is_empty() {
+                words.push(from.number()?);
+            }
+            self.unknown.merge(&words);
+            return Ok(());
         }
         while !from.is_empty() {
             let key = from.number()?;
