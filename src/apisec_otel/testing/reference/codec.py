@@ -329,12 +329,20 @@ def _plain(value: Any) -> Plain | list[Plain]:
     return getattr(value, kind) if kind in ("string_value", "bytes_value", "bool_value", "int_value", "double_value") else Other()
 
 
+def _joined(texts: Iterable[bytes]) -> bytes:
+    """Texts behind each other; nothing stands before the first that is not empty."""
+    joined = b""
+    for text in texts:
+        joined += b", " + text if joined else text
+    return joined
+
+
 def _text(plain: Plain | list[Plain], reading: str, limit: int) -> bytes | None:
     if isinstance(plain, list):
         if reading not in ("list", "last", "joined", "credential") or not plain:
             return None
         if reading == "joined" and len(plain) > 1:
-            return b", ".join(text for text in plain if isinstance(text, bytes)).removeprefix(b", ")[: limit + 1]
+            return _joined(text for text in plain if isinstance(text, bytes))[: limit + 1]
         plain = plain[-1 if reading == "last" else 0]
     if isinstance(plain, bytes):
         return plain
