@@ -53,6 +53,8 @@ class Plan:
     """The detectors that need what is remembered under an identity, by identity."""
     functions: tuple[Hashable, ...] = ()
     """What Python does in the plan; `outside.Outside` runs it."""
+    identities: tuple[str, ...] = ()
+    """Of each function: what its state computes, the same in every plan that has it."""
     source: Source
     """What it was made of, to explain it by."""
 
@@ -109,6 +111,7 @@ def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Pl
         columns=columns_read(graph, drafts),
         memories=_memories(graph, drafts),
         functions=tuple(_function(graph, position) for position in order if graph[position].op in OUTSIDE),
+        identities=tuple(graph.identity(position).hex() for position in order if graph[position].op in OUTSIDE),
         source=Source(graph=graph, drafts=tuple(drafts), order=tuple(order)),
     )
 

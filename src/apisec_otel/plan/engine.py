@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,16 +123,30 @@ class Engine:
         self.outside.restart()
 
     def snapshot(self) -> Iterator[bytes]:
-        """All that is remembered, in shards."""
-        return iter(cast("Keeping", self.executor).shards())
+        """All that is remembered, in shards; what functions keep as JSON."""
+        yield from cast("Keeping", self.executor).shards()
+        for identity, function in zip(self.plan.identities, self.outside.running, strict=True):
+            for page in function.snapshot():
+                yield json.dumps({"function": identity, "kept": page}).encode()
 
     def restore(self, shards: Iterable[bytes]) -> list[str]:
         """Takes shards up before any batch; answers the detectors that begin without some of their memory. ValueError: no shards."""
         executor = cast("Keeping", self.executor)
-        if not all(executor.load(shard) for shard in shards):
+        native = []
+        for shard in shards:
+            if shard.startswith(b"{"):
+                self._take(json.loads(shard))
+            else:
+                native.append(executor.load(shard))
+        if not all(native):
             return ["kept in another layout"]
         cold = [detector for identity in executor.loaded() for detector in self.plan.memories.get(identity, ())]
         return sorted(set(cold))
+
+    def _take(self, said: Mapping[str, Any]) -> None:
+        for identity, function in zip(self.plan.identities, self.outside.running, strict=True):
+            if identity == said.get("function"):
+                function.take(said.get("kept", ()))
 
     def _spoken(self, rows: Sequence[RaisedRow], words: Callable[[int], Mapping[str, str]]) -> Iterator[Raised]:
         for row, signal, p, severity, entity, evidence in rows:

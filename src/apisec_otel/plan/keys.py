@@ -45,6 +45,22 @@ class Keys(Generic[Kept]):
             self._trial[key] = (first, kept)
         self._make_room()
 
+    def pages(self, size: int) -> Iterator[list[tuple[int, int | None, Kept]]]:
+        """What is kept, so many keys at a time, each as it is when its page is asked for: key, since when on probation, value."""
+        keys = list(self)
+        for at in range(0, len(keys), size):
+            found = ((key, self._trial.get(key), self._main.get(key)) for key in keys[at : at + size])
+            page = [(key, trial[0], trial[1]) if trial else (key, None, kept) for key, trial, kept in found if trial or kept is not None]
+            yield page  # type: ignore[misc]
+
+    def take(self, key: int, since: int | None, kept: Kept) -> None:
+        """Keeps what another one kept."""
+        if since is None:
+            self._main[key] = kept
+        else:
+            self._trial[key] = (since, kept)
+        self._make_room()
+
     def clear(self) -> None:
         """Forgets everything."""
         self._trial.clear()

@@ -59,6 +59,13 @@ class Running:
     def restart(self) -> None:
         """Forgets everything."""
 
+    def snapshot(self) -> Iterator[list[Any]]:
+        """What is kept, page by page, as JSON has it; nothing where it cannot be."""
+        return iter(())
+
+    def take(self, page: Iterable[Any]) -> None:
+        """Keeps what another one kept."""
+
     def row(self, values: tuple[Value, ...], key: int, counted: bool, asked: bool, time: int) -> float:
         """The answer to one row, NaN where there is none; called where it is asked or counted, in the order of the rows."""
         raise NotImplementedError

@@ -16,6 +16,7 @@ from apisec_otel.api import Number, PlanError, Request, Severity, Signal, State,
 from apisec_otel.plan.build import Plan, build
 from apisec_otel.plan.cost import costs
 from apisec_otel.plan.draft import Chosen
+from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.kernels.half_space_trees import forest
 from apisec_otel.plan.keys import Keys
 from apisec_otel.plan.outside import Outside
@@ -143,3 +144,27 @@ def test_river_is_imported_only_where_one_of_its_models_runs_in_python() -> None
     """Neither at start nor for half-space trees."""
     code = "import sys, apisec_otel.api, apisec_otel.cli, apisec_otel.plan.build; print({'river', 'scipy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_what_a_fold_keeps_outlives_a_restart() -> None:
+    """A state of several numbers, and keys of any age, are there again in a process with the same function, and only there."""
+
+    def ask(row: Any, state: State) -> Number:
+        return state.fold(lambda kept, value: (kept[0] + value, kept[1] + 1), (0.0, 0.0), row.duration, by=row.actor)
+
+    first, second, other = (
+        Engine(plan(ask)),
+        Engine(plan(ask)),
+        Engine(plan(lambda row, state: state.fold(_sum, 0.0, row.duration, by=row.actor))),
+    )
+    fold = first.outside.running[0]
+    for key in range(1, 1_001):
+        fold.row((0.5,), key, True, False, key % 2 * SECOND)
+        fold.row((0.5,), key, True, False, 2 * SECOND)
+    shards = list(first.snapshot())
+    assert second.restore(shards) == []
+    again = second.outside.running[0]
+    assert again.keys == 1_000
+    assert [again.row((0.5,), key, True, True, 3 * SECOND) for key in (1, 500, 1_000)] == [1.5, 1.5, 1.5]
+    other.restore(shards)
+    assert other.outside.running[0].keys == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from apisec_otel.plan.outside import Running, Value, code_of, known
 
 KEYS = 16_384
 """Keys that one fold keeps at most."""
+PAGE = 256
+"""Keys that are copied at once into a snapshot."""
 NUMBERS = 16
 """Numbers that a key's state may have at most."""
 
@@ -62,6 +64,13 @@ class _Folded(Running):
     def restart(self) -> None:
         self._kept.clear()
 
+    def snapshot(self) -> Iterator[list[Any]]:
+        yield from self._kept.pages(PAGE)
+
+    def take(self, page: Iterable[Any]) -> None:
+        for key, since, state in page:
+            self._kept.take(int(key), since, state_of(tuple(state) if isinstance(state, list) else state))
+
     def row(self, values: tuple[Value, ...], key: int, counted: bool, asked: bool, time: int) -> float:
         if key == 0:
             return math.nan
@@ -78,7 +87,7 @@ def fold(memory: Memory, step: Callable[..., State], start: State, *columns: Num
 
     A state is a number or a tuple of up to 16, whose first is the answer. Values are floats, and conditions as bool; a row
     in which one is missing is no step. Runs Python for each row. What `step` raises is counted: that row is no step, its
-    answer is missing. 16,384 keys are kept at most; those seen once go first. Not kept over a restart.
+    answer is missing. 16,384 keys are kept at most; those seen once go first.
 
     >>> state.fold(lambda most, seconds: max(most, seconds), 0.0, row.duration, by=row.session)  # doctest: +SKIP
     """
