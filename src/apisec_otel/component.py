@@ -197,6 +197,15 @@ class Verifies(Protocol):
 
 
 @runtime_checkable
+class Reads(Protocol):
+    """Settings that read columns beyond those that they need."""
+
+    def reads(self, custom: Mapping[str, str], /) -> Mapping[str, frozenset[str]]:
+        """By what reads them, the columns that are read."""
+        ...
+
+
+@runtime_checkable
 class Builds(Protocol):
     """Settings that build what runs. OTLP receivers and exporters do not: the transport is made of them all together."""
 

@@ -85,15 +85,15 @@ def test_the_shop_has_its_flaw_and_says_what_detectors_need(shop: str, grpc_sink
     assert any("FROM orders" in str(spans.values(each).get("db.query.text")) for each in queries)
 
 
-def test_the_demo_finds_all_three_attacks(tmp_path: Path) -> None:
+def test_the_demo_finds_all_four_attacks(tmp_path: Path) -> None:
     if find_spec("apisec_otel") is None or find_spec("apisec_otel._native") is None:
         pytest.skip("apisec-otel is not built here: `make build` first")
     command = [sys.executable, "-m", "apisec_otel", "demo", "--headless", "--seconds", "15", "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, cwd=ROOT, env=os.environ)
     logs = "".join(f"\n{each}:\n{each.read_text(errors='replace')[-2000:]}" for each in tmp_path.glob("*.log"))
     assert done.returncode == 0, done.stdout + done.stderr + logs
-    assert done.stdout.count("found ") >= 3
+    assert done.stdout.count("found ") >= 4
     assert "\x1b" not in done.stdout
     assert "about anybody else: nothing" in done.stdout
     flagged = [span for span in spans.spans_of(spans.read_file(tmp_path / "traces.jsonl")) if "apisec.finding" in spans.values(span)]
-    assert {spans.values(span)["client.address"] for span in flagged} == {"192.0.2.10", "192.0.2.20", "192.0.2.30"}
+    assert {spans.values(span)["client.address"] for span in flagged} == {"192.0.2.10", "192.0.2.20", "192.0.2.30", "192.0.2.40"}

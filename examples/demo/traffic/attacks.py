@@ -1,4 +1,4 @@
-"""Three attackers, each from an address of their own: 192.0.2.0/24, which nobody else has."""
+"""Four attackers, each from an address of their own: 192.0.2.0/24, which nobody else has."""
 
 import asyncio
 import random
@@ -21,6 +21,12 @@ PATHS = (
     *("/backup.zip", "/backup.sql", "/db.sqlite", "/dump.sql", "/config.yml", "/config.json", "/web.config", "/id_rsa"),
     *("/api/v1/users", "/api/v1/admin", "/api/internal/users", "/internal/", "/private/", "/test", "/old", "/staging"),
     *("/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "/owa/auth/logon.aspx", "/remote/login", "/hudson/script"),
+)
+
+INJECTIONS = (
+    *("lamp'", "lamp' AND '1'='1", "lamp' AND '1'='2", "lamp' ORDER BY 3-- ", "lamp' ORDER BY 9-- "),
+    *("lamp' UNION SELECT 1,2,3-- ", "lamp' UNION SELECT name,sql,3 FROM sqlite_master-- ", "lamp' UNION SELECT name,password,salt FROM users-- "),
+    *("lamp') OR ('1'='1", "lamp' OR 1=1-- ", "lamp'; DROP TABLE orders-- ", "lamp' AND randomblob(100000000)-- "),
 )
 
 
@@ -51,10 +57,16 @@ async def scan_paths(visitor: Visitor, _: random.Random) -> None:
     await _send((visitor.get(path) for path in PATHS), 12)
 
 
+async def inject_sql(visitor: Visitor, _: random.Random) -> None:
+    """Tries whether a search is made into SQL as it stands, six tries a second. It is not."""
+    await _send((visitor.get("/search", q=text) for text in INJECTIONS), 6)
+
+
 ATTACKS = (
     Attack("login brute force", "192.0.2.10", "python-requests/2.32.3", brute_force),
     Attack("order id enumeration", "192.0.2.20", "ShopApp/3.2 (iPhone; iOS 17.6)", enumerate_orders),
     Attack("path scan", "192.0.2.30", "Mozilla/5.0 (compatible; scanner)", scan_paths),
+    Attack("search injection", "192.0.2.40", "Mozilla/5.0 (X11; Linux x86_64) Chrome/126.0", inject_sql),
 )
 
 

@@ -28,7 +28,12 @@ from rich.table import Table
 
 from apisec_otel.errors import ApisecError
 
-WATCHED = {"login brute force": ("auth_",), "order id enumeration": ("bola_",), "path scan": ("scan_",)}
+WATCHED = {
+    "login brute force": ("auth_",),
+    "order id enumeration": ("bola_",),
+    "path scan": ("scan_",),
+    "search injection": ("request_",),
+}
 """Attacks of examples/demo/traffic, and how the ids of detectors begin that are meant to find each."""
 NEEDS = (
     "fastapi",
@@ -57,8 +62,8 @@ def command(backend: str | None, headless: bool, seconds: float, out: Path) -> i
     """Attack an example API and watch what is found.
 
     Starts a small shop (FastAPI, stock OpenTelemetry instrumentation), apisec-otel behind it, 40 simulated customers, and
-    after a minute three attacks: guessing a password, reading other people's orders, scanning for paths. Takes under two
-    minutes. Exits 0 when all three were found and 1 otherwise.
+    after a minute four attacks: guessing a password, reading other people's orders, scanning for paths, SQL in a search.
+    Takes under two minutes. Exits 0 when all four were found and 1 otherwise.
 
     \b
     Examples:
@@ -288,7 +293,7 @@ def _config(out: Path, state: str, grpc: int, health: int, backend: str | None) 
         kind = "otlp_http" if backend.startswith(("http://", "https://")) else "otlp_grpc"
         exporters[kind] = {"endpoint": backend} | ({} if kind == "otlp_http" else {"tls": {"insecure": True}})
         also = [kind]
-    steps = ["memory_limiter", "requests", "endpoints", "sessions", "detect", "decide"]
+    steps = ["memory_limiter", "requests", "endpoints", "sessions", "payloads", "detect", "decide"]
     return {
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}}}},
         "processors": {step: {} for step in steps} | {"memory_limiter": {"check_interval": "1s", "limit_mib": 512}},

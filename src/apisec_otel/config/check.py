@@ -4,7 +4,8 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 
-from apisec_otel.component import Listens, Sends, Verifies
+from apisec_otel.builtin import known, load
+from apisec_otel.component import Listens, Reads, Sends, Verifies, declared
 from apisec_otel.config.model import Component, Config, Pipeline
 from apisec_otel.config.node import Node
 from apisec_otel.config.settings import Reader
@@ -25,6 +26,7 @@ def check(config: Config, tree: Node, reader: Reader) -> None:
     _unused(config, reader)
     if not reader.problems:
         _verify(config, reader)
+        _blind(config, reader)
 
 
 def _verify(config: Config, reader: Reader) -> None:
@@ -36,6 +38,24 @@ def _verify(config: Config, reader: Reader) -> None:
                 reader.notes.extend(f"{each.family}::{each.id}: {note}" for note in each.settings.verify(custom))
             except Exception as error:
                 reader.problem(each.node, (each.family, str(each.id)), str(error))
+
+
+def _blind(config: Config, reader: Reader) -> None:
+    """Notes what is never raised because a processor is left out that fills what it reads."""
+    if reader.problems:
+        return
+    fills = {column: id for id in known("processors") for column in declared(load("processors", id)).provides}
+    for pipeline in config.pipelines:
+        filled = {column for each in pipeline.processors for column in each.declared.provides}
+        for each in pipeline.processors:
+            if not isinstance(each.settings, Reads):
+                continue
+            for reader_id, columns in each.settings.reads(config.custom_columns()).items():
+                for source in sorted({fills[column] for column in columns - filled if column in fills}):
+                    reader.notes.append(
+                        f"processors::{each.id}: {reader_id} is never raised, for {source}, which fills what it reads, is not in this "
+                        f'pipeline: put {source} before {each.id}, or set the mode of {reader_id} to "off"'
+                    )
 
 
 def _signals(pipeline: Pipeline, tree: Node, reader: Reader) -> None:

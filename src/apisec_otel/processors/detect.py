@@ -86,6 +86,10 @@ class Detect:
         plans = self.plan(custom=custom)
         return [*costs(plans.requests), *costs(plans.steps)]
 
+    def reads(self, custom: Mapping[str, str]) -> dict[str, frozenset[str]]:
+        """By running detector, the columns that it reads."""
+        return plan.columns_read(*draft(self._chosen(), custom=custom))
+
     def plan(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> Plans:
         """The plans of all running detectors.
 

@@ -195,3 +195,10 @@ def test_an_empty_file_takes_nothing_away(tmp_path: Path) -> None:
     whole.write_text(GOOD)
     empty.write_text("# nothing yet\n")
     assert read([str(whole), str(empty)]).pipelines == read([str(whole)]).pipelines
+
+
+def test_a_detector_whose_processor_is_left_out_is_noted(written: Any) -> None:
+    note = "request_anomaly is never raised, for payloads, which fills what it reads, is not in this pipeline: put payloads before detect"
+    assert any(note in each for each in written(GOOD).notes)
+    complete = GOOD.replace("  detect:\n", "  payloads:\n  detect:\n").replace("sessions, detect", "sessions, payloads, detect")
+    assert not any("never raised" in each for each in written(complete).notes)
