@@ -25,8 +25,9 @@ PATHS = (
 
 INJECTIONS = (
     *("lamp'", "lamp' AND '1'='1", "lamp' AND '1'='2", "lamp' ORDER BY 3-- ", "lamp' ORDER BY 9-- "),
-    *("lamp' UNION SELECT 1,2,3-- ", "lamp' UNION SELECT name,sql,3 FROM sqlite_master-- ", "lamp' UNION SELECT name,password,salt FROM users-- "),
-    *("lamp') OR ('1'='1", "lamp' OR 1=1-- ", "lamp'; DROP TABLE orders-- ", "lamp' AND randomblob(100000000)-- "),
+    *("lamp' UNION SELECT 1,2,3-- ", "lamp' UNION SELECT name,sql,3 FROM sqlite_master-- "),
+    *("lamp' UNION SELECT name,password,salt FROM users-- ", "lamp') OR ('1'='1", "lamp' OR 1=1-- "),
+    *("lamp'; DROP TABLE orders-- ", "lamp' AND randomblob(100000000)-- "),
 )
 
 
