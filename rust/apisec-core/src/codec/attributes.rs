@@ -4,7 +4,7 @@ use super::DEPTH;
 use super::member::Member;
 use super::record::{Record, Slice};
 use super::tags;
-use super::value::visit_key_value;
+use super::value::{simple_key, visit_key_value};
 use crate::error::Result;
 use crate::wire::Cursor;
 
@@ -28,7 +28,10 @@ pub fn visit_attributes(
         match span.tag()? {
             tags::ATTRIBUTES => {
                 let attribute = span.slice()?;
-                let key = key(bytes, attribute)?;
+                let key = match simple_key(attribute.of(bytes)) {
+                    Some(key) => key,
+                    None => key(bytes, attribute)?,
+                };
                 if wanted(key) {
                     let mut texts = Cursor::over(bytes, attribute);
                     visit_key_value(&mut texts, DEPTH, &mut |text| visit(key, text.of(bytes)))?;

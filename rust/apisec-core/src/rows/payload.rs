@@ -7,6 +7,7 @@
 mod items;
 mod keep;
 mod lanes;
+mod lessons;
 mod names;
 mod param;
 mod paths;
@@ -26,27 +27,23 @@ use crate::rows::settled::Settled;
 use crate::table::{Metrics, NONE, Table};
 use crate::text::{Features, Scratch, Syntax, features};
 use items::{MOST, Place, Sent};
+use lessons::Lessons;
 use names::Names;
 use param::Terms;
 use paths::{Segment, Step};
 
 const SECOND: i64 = 1_000_000_000;
-/// Syntax from here on never teaches.
-const ATTACK: u8 = 8;
-/// A request is odd below this probability, and an item of it from so many nats over what is usual.
-const ODD: f64 = 0.02;
-const ODD_ITEM: f64 = 1.8;
 /// A parameter that the service has so often elsewhere is less new.
 const ELSEWHERE: u32 = 5;
 /// Names so often seen need no look at their own text.
 const NAMED: u32 = 20;
 /// Reasons are kept below this probability.
 const TOLD: f64 = 0.05;
-/// Requests that teach in one second at most.
-const LESSONS: usize = 1 << 13;
 /// What is learned is forgotten when nobody asks for so long.
 const EXPIRY: i64 = 30 * 24 * 3_600 * SECOND;
 const SEGMENT: u64 = 512;
+/// Texts whose features are kept.
+const SEEN: usize = 1 << 11;
 /// Shares of the cap, in sixteenths: parameters, paths, names, scores.
 const SHARES: [u64; 4] = [8, 4, 2, 2];
 
@@ -75,24 +72,6 @@ struct Item {
     name: Vec<u8>,
 }
 
-/// What a request teaches at the next second.
-#[derive(Debug)]
-struct Lesson {
-    service: u64,
-    endpoint: u64,
-    score: f64,
-    /// The request was odd, and whether it may teach all the same.
-    odd: bool,
-    admitted: bool,
-    /// Nothing but the scores is learned of it: it reads as an attack.
-    attack: bool,
-    odd_path: bool,
-    odd_names: bool,
-    items: Vec<(bool, [u64; 3], Features)>,
-    steps: Vec<Step>,
-    names: Names,
-}
-
 /// The score of a request and what it is made of.
 #[derive(Debug, Default, Clone, Copy)]
 struct Scored {
@@ -112,15 +91,18 @@ pub struct Payload {
     syntax: Syntax,
     attributes: Attributes,
     scratch: Scratch,
+    /// Texts met lately, by their hash: agents and pages come again and again.
+    seen: Vec<(u64, Features)>,
     params: Settled,
     paths: Settled,
     names: Settled,
     tails: Settled,
-    lessons: Vec<Lesson>,
+    lessons: Lessons,
     second: i64,
     /// Seconds learned.
     learned: u64,
     items: Vec<Item>,
+    steps: Vec<Step>,
     sent: Names,
     /// Requests that did not teach, for too many came in a second.
     pub untaught: u64,
@@ -148,14 +130,16 @@ impl Payload {
             syntax,
             attributes: settings.attributes,
             scratch: Scratch::default(),
+            seen: vec![(0, Features::default()); SEEN],
             params: table("parameters", param::CELLS, SHARES[0]),
             paths: table("paths", paths::CELLS, SHARES[1]),
             names: table("names", names::CELLS, SHARES[2]),
             tails: table("scores", tails::CELLS, SHARES[3]),
-            lessons: Vec::new(),
+            lessons: Lessons::default(),
             second: 0,
             learned: 0,
             items: Vec::new(),
+            steps: Vec::new(),
             sent: Names::default(),
             untaught: 0,
             cut: 0,
@@ -225,8 +209,9 @@ impl Payload {
     }
 
     fn row(&mut self, r: &mut Record, member: &Member) -> Option<Reason> {
-        let (mut steps, mut values) = (Vec::new(), Vec::new());
-        let walked = (&mut steps, &mut values);
+        let mut values = Vec::new();
+        self.steps.clear();
+        let walked = (&mut self.steps, &mut values);
         let path = member.text(r.path_text);
         let path = paths::walk(&self.paths.table, &self.hasher, r.service, path, walked);
         self.collect(r, member, &values);
@@ -245,7 +230,7 @@ impl Payload {
             table.count();
         }
         if r.late != 1 {
-            self.note(r, &scored, steps);
+            self.note(r, &scored);
         }
         (scored.p < TOLD).then(|| self.reason(r, &scored))
     }
@@ -257,7 +242,7 @@ impl Payload {
         for segment in values {
             let base = mix(segment.node, 1);
             let keys = [base, mix(r.service, 2), mix(r.service, 3)];
-            self.add(Place::Segment, keys, b"", segment.text, (false, false));
+            self.add((Place::Segment, 0), keys, b"", segment.text, (false, false));
         }
         let mut sent = Vec::new();
         items::form(member.text(r.query_text), false, &mut |item| {
@@ -282,7 +267,7 @@ impl Payload {
         let how = (item.plus, item.body);
         if item.place == Place::Header {
             let keys = [mix(mix(r.service, name), 6), in_service, values];
-            return self.add(item.place, keys, item.name, item.text, how);
+            return self.add((item.place, name), keys, item.name, item.text, how);
         }
         let elsewhere = cells(&self.params.table, in_service);
         let elsewhere = elsewhere.is_some_and(|cells| param::counts(cells).0 > ELSEWHERE);
@@ -291,15 +276,15 @@ impl Payload {
         let few = names::counts(names).0 < NAMED;
         if (few || !names::knows(names, hashed)) && item.name.iter().any(is_odd_in_a_name) {
             let keys = [mix(r.service, 7), mix(r.service, 8), values];
-            self.add(Place::Name, keys, item.name, item.name, how);
+            self.add((Place::Name, name), keys, item.name, item.name, how);
         }
         let keys = [mix(mix(r.endpoint, name), 9), in_service, values];
-        self.add(item.place, keys, item.name, item.text, how);
+        self.add((item.place, name), keys, item.name, item.text, how);
     }
 
     fn add(
         &mut self,
-        place: Place,
+        (place, id): (Place, u64),
         keys: [u64; 3],
         name: &[u8],
         text: &[u8],
@@ -309,18 +294,35 @@ impl Payload {
             self.cut += 1;
             return;
         }
-        let value = features(text, plus, body, &self.syntax, &mut self.scratch);
+        let value = self.features(text, plus, body);
         let levels = keys.map(|key| cells(&self.params.table, key));
         let terms = param::terms(&levels, &value);
         self.items.push(Item {
             place,
-            id: self.hasher.text(name),
+            id,
             keys,
             value,
             terms,
             total: terms.total(),
             name: name.to_vec(),
         });
+    }
+
+    fn features(&mut self, text: &[u8], plus: bool, body: bool) -> Features {
+        let how = u64::from(plus) << 1 | u64::from(body);
+        let id = mix(self.hasher.text(text), how + 1);
+        if let Some((_, known)) = self
+            .seen
+            .get(id as usize >> 1 & (SEEN - 1))
+            .filter(|(at, _)| *at == id)
+        {
+            return *known;
+        }
+        let value = features(text, plus, body, &self.syntax, &mut self.scratch);
+        if let Some(seen) = self.seen.get_mut(id as usize >> 1 & (SEEN - 1)) {
+            *seen = (id, value);
+        }
+        value
     }
 
     fn score(&self, r: &Record) -> Scored {
@@ -351,92 +353,6 @@ impl Payload {
         let is_cold = tails::is_cold(service);
         scored.p = tails::p_value(scored.score, syntax, scored.usual, is_cold);
     }
-
-    /// Decides what a request may teach, and keeps it for the next second.
-    fn note(&mut self, r: &Record, scored: &Scored, steps: Vec<Step>) {
-        let (row, key) = (self.tails.row(), mix(r.service, 10));
-        let known = self.tails.table.find(key);
-        let slot = self.tails.table.visit(key, known, row, r.stream);
-        let service = self.tails.table.parts(slot).0;
-        if known == NONE {
-            tails::begin(service);
-        }
-        tails::version(service, r.version);
-        let attack = scored.attack >= ATTACK;
-        let warm = tails::counts(Some(service)).0 >= tails::WARM;
-        let odd = attack || warm && scored.p < ODD;
-        let teacher = [r.principal, r.session, r.client];
-        let teacher = teacher.into_iter().find(|id| *id != 0).unwrap_or_default();
-        let admitted = odd && !attack && tails::spend(service, teacher);
-        if !odd {
-            tails::earn(service);
-        }
-        if self.lessons.len() == LESSONS {
-            self.untaught += 1;
-            return;
-        }
-        let over = |nats: f64| odd && nats >= scored.usual + ODD_ITEM;
-        let odd_path = over(scored.path);
-        let items = self.items.iter().filter(|item| item.value.syntax < ATTACK);
-        self.lessons.push(Lesson {
-            service: key,
-            endpoint: r.endpoint,
-            score: scored.score,
-            odd,
-            admitted,
-            attack,
-            odd_path,
-            odd_names: odd_path || over(scored.names.names),
-            items: items
-                .map(|item| (over(item.total), item.keys, item.value))
-                .collect(),
-            steps,
-            names: std::mem::take(&mut self.sent),
-        });
-    }
-
-    fn learn(&mut self, second: i64) {
-        let now = second.saturating_mul(SECOND);
-        self.learned += 1;
-        for lesson in std::mem::take(&mut self.lessons) {
-            self.teach(&lesson, now);
-        }
-    }
-
-    fn teach(&mut self, lesson: &Lesson, now: i64) {
-        if !lesson.odd || lesson.admitted {
-            let at = (self.tails.row(), now);
-            let service = entry(&mut self.tails.table, lesson.service, at);
-            tails::teach(service, lesson.score, lesson.odd, true);
-            let endpoint = entry(&mut self.tails.table, mix(lesson.endpoint, 11), at);
-            tails::teach(endpoint, lesson.score, lesson.odd, false);
-        }
-        let at = (self.params.row(), now);
-        for (odd, keys, value) in &lesson.items {
-            for &key in keys {
-                let table = &mut self.params.table;
-                if !odd || lesson.admitted && admit(table, key, at) {
-                    param::teach(entry(table, key, at), value);
-                }
-            }
-        }
-        if lesson.attack {
-            return;
-        }
-        let at = (self.paths.row(), now);
-        paths::teach(
-            &mut self.paths.table,
-            &lesson.steps,
-            lesson.odd_path,
-            lesson.admitted,
-            at,
-        );
-        let at = (self.names.row(), now);
-        let table = &mut self.names.table;
-        if !lesson.odd_names || lesson.admitted && admit(table, lesson.endpoint, at) {
-            names::teach(entry(table, lesson.endpoint, at), &lesson.names);
-        }
-    }
 }
 
 fn header<'a>(name: &'a [u8], text: &'a [u8]) -> Sent<'a> {
@@ -463,15 +379,4 @@ fn cells(table: &Table, key: u64) -> Option<&[u64]> {
 fn entry(table: &mut Table, key: u64, (row, now): (u64, i64)) -> &mut [u64] {
     let slot = table.visit(key, NONE, row, now);
     table.parts(slot).0
-}
-
-/// Whether a key has room for an odd lesson: two, and one in 500.
-fn admit(table: &mut Table, key: u64, at: (u64, i64)) -> bool {
-    let cells = entry(table, key, at);
-    let (n, odd) = lanes::pair(cells[0]);
-    let room = f64::from(odd) < 2.0 + 0.002 * f64::from(n);
-    if room {
-        cells[0] = lanes::cell(n, odd + 1);
-    }
-    room
 }

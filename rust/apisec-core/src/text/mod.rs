@@ -24,7 +24,7 @@ pub struct Scratch {
 }
 
 /// What is kept of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
     /// Bucket of the decoded length: 0 to 16 exact, then two an octave, at most 31.
     pub length: u8,

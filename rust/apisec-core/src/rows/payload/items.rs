@@ -41,6 +41,18 @@ pub struct Attributes {
     pub cookies: String,
 }
 
+impl Attributes {
+    /// Whether some beginning has the key's first eight bytes: most keys are told apart by that.
+    fn may_begin(&self, key: &[u8]) -> bool {
+        let Some(first) = key.first_chunk::<8>() else {
+            return false;
+        };
+        self.read
+            .iter()
+            .any(|(begin, _)| begin.as_bytes().first_chunk::<8>() == Some(first))
+    }
+}
+
 /// A named text, and whether `+` is a space and line breaks are usual there.
 pub struct Sent<'a> {
     pub place: Place,
@@ -79,6 +91,9 @@ pub fn attributes(
     take: &mut dyn FnMut(Sent<'_>),
 ) {
     let read = |key: &[u8]| {
+        if !wanted.may_begin(key) {
+            return None;
+        }
         let found = wanted
             .read
             .iter()

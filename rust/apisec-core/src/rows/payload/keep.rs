@@ -2,9 +2,9 @@
 //!
 //! A lesson that was learned since the tables were copied is lost; none is learned twice.
 
-use super::names::Names;
+use super::Payload;
+use super::lessons::{Lesson, Lessons, Value, added};
 use super::paths::Step;
-use super::{Lesson, Payload};
 use crate::error::Result;
 use crate::rows::settled::{Copying as Part, Settled};
 use crate::snapshot::{Keeps, Sink, Source};
@@ -55,12 +55,12 @@ impl Keeps for Payload {
             to.signed(self.second);
             return true;
         }
-        if at.lesson.1 != self.learned || at.lesson.0 >= self.lessons.len() {
+        if at.lesson.1 != self.learned || at.lesson.0 >= self.lessons.list.len() {
             return false;
         }
         to.number(5);
-        for lesson in self.lessons.iter().skip(at.lesson.0) {
-            lesson.write(to);
+        for lesson in self.lessons.list.iter().skip(at.lesson.0) {
+            self.lessons.write(lesson, to);
             at.lesson.0 += 1;
             if to.is_full() {
                 break;
@@ -78,8 +78,7 @@ impl Keeps for Payload {
             4 => from.signed().map(|second| self.second = second),
             5 => {
                 while !from.is_empty() {
-                    let lesson = Lesson::read(from)?;
-                    self.lessons.push(lesson);
+                    self.lessons.read(from)?;
                 }
                 Ok(())
             }
@@ -88,62 +87,83 @@ impl Keeps for Payload {
     }
 }
 
-impl Lesson {
-    fn write(&self, to: &mut Sink) {
-        let bits = [
-            self.odd,
-            self.admitted,
-            self.attack,
-            self.odd_path,
-            self.odd_names,
-        ];
+impl Lessons {
+    fn write(&self, lesson: &Lesson, to: &mut Sink) {
+        let Lesson {
+            odd,
+            admitted,
+            attack,
+            odd_path,
+            odd_names,
+            doubled,
+            ..
+        } = *lesson;
+        let bits = [odd, admitted, attack, odd_path, odd_names, doubled];
         let bits = bits
             .into_iter()
             .fold(0, |all, bit| all << 1 | u64::from(bit));
-        to.words(&[self.service, self.endpoint, self.score.to_bits(), bits]);
-        to.number(self.items.len() as u64);
-        for (odd, keys, value) in &self.items {
+        to.words(&[
+            lesson.service,
+            lesson.endpoint,
+            lesson.score.to_bits(),
+            bits,
+            lesson.set,
+        ]);
+        let values = self.values.get(lesson.values.clone()).unwrap_or_default();
+        to.number(values.len() as u64);
+        for (odd, keys, value) in values {
             to.words(keys);
             let rest = [value.length, value.syntax, value.family, u8::from(*odd)];
             let rest = u64::from(u32::from_le_bytes(rest)) << 16 | u64::from(value.shape);
             to.words(&[value.classes, rest]);
         }
-        to.number(self.steps.len() as u64);
-        for step in &self.steps {
-            to.words(&[step.node, step.child]);
-        }
-        self.names.write(to);
+        let steps = self.steps.get(lesson.steps.clone()).unwrap_or_default();
+        to.number(steps.len() as u64);
+        steps
+            .iter()
+            .for_each(|step| to.words(&[step.node, step.child]));
+        let names = self.names.get(lesson.names.clone()).unwrap_or_default();
+        to.number(names.len() as u64);
+        names.iter().for_each(|&name| to.number(u64::from(name)));
     }
 
-    fn read(from: &mut Source<'_>) -> Result<Self> {
+    fn read(&mut self, from: &mut Source<'_>) -> Result<()> {
         let (service, endpoint) = (from.number()?, from.number()?);
         let (score, bits) = (f64::from_bits(from.number()?), from.number()?);
         let bit = |at: u32| bits >> at & 1 == 1;
-        let items = (0..from.count(40)?)
-            .map(|_| item(from))
-            .collect::<Result<_>>()?;
-        let mut steps = Vec::new();
-        for _ in 0..from.count(16)? {
-            let (node, child) = (from.number()?, from.number()?);
-            steps.push(Step { node, child });
-        }
-        Ok(Self {
+        let set = from.number()?;
+        let values = (0..from.count(40)?)
+            .map(|_| value(from))
+            .collect::<Result<Vec<_>>>()?;
+        let steps = from.count(16)?;
+        let steps = from.words(2 * steps)?;
+        let steps = steps.chunks_exact(2).map(|two| Step {
+            node: two[0],
+            child: two[1],
+        });
+        let names = from.number()?;
+        let names = from.list(names)?;
+        let lesson = Lesson {
             service,
             endpoint,
             score,
-            odd: bit(4),
-            admitted: bit(3),
-            attack: bit(2),
-            odd_path: bit(1),
-            odd_names: bit(0),
-            items,
-            steps,
-            names: Names::read(from)?,
-        })
+            odd: bit(5),
+            admitted: bit(4),
+            attack: bit(3),
+            odd_path: bit(2),
+            odd_names: bit(1),
+            doubled: bit(0),
+            set,
+            values: added(&mut self.values, values.into_iter()),
+            steps: added(&mut self.steps, steps),
+            names: added(&mut self.names, names.into_iter().map(|name| name as u16)),
+        };
+        self.list.push(lesson);
+        Ok(())
     }
 }
 
-fn item(from: &mut Source<'_>) -> Result<(bool, [u64; 3], Features)> {
+fn value(from: &mut Source<'_>) -> Result<Value> {
     let keys = [from.number()?, from.number()?, from.number()?];
     let (classes, rest) = (from.number()?, from.number()?);
     let [length, syntax, family, odd] = ((rest >> 16) as u32).to_le_bytes();

@@ -5,8 +5,6 @@ use super::lanes::{
 };
 use super::param::PRIOR;
 use super::score::nats;
-use crate::error::Result;
-use crate::snapshot::{Sink, Source};
 
 const SETS: usize = 16;
 const SINGLE: usize = 32;
@@ -36,7 +34,7 @@ pub struct Names {
     /// Whether the service has each at other endpoints.
     elsewhere: Vec<bool>,
     pub doubled: bool,
-    set: u64,
+    pub set: u64,
 }
 
 impl Names {
@@ -61,34 +59,13 @@ impl Names {
         name
     }
 
-    /// Writes what is learned of them.
-    pub fn write(&self, to: &mut Sink) {
-        to.words(&[self.set, u64::from(self.doubled)]);
-        to.number(self.names.len() as u64);
-        self.names
-            .iter()
-            .for_each(|&name| to.number(u64::from(name)));
-    }
-
-    /// Reads what `write` wrote.
-    pub fn read(from: &mut Source<'_>) -> Result<Self> {
-        let (set, doubled) = (from.number()?, from.number()? != 0);
-        let names = from.number()?;
-        let names = from
-            .list(names)?
-            .into_iter()
-            .map(|name| name as u16)
-            .collect();
-        Ok(Self {
-            names,
-            elsewhere: Vec::new(),
-            doubled,
-            set,
-        })
-    }
-
     fn set(&self) -> u16 {
-        (self.set >> 24) as u16
+        Self::set_of(self.set)
+    }
+
+    /// What a set of names is told apart by.
+    pub fn set_of(set: u64) -> u16 {
+        (set >> 24) as u16
     }
 }
 
@@ -173,12 +150,12 @@ fn missing(cells: &[u64], names: &Names, said: &mut Said) {
 }
 
 /// Learns the names of a request.
-pub fn teach(cells: &mut [u64], names: &Names) {
+pub fn teach(cells: &mut [u64], names: &[u16], set: u16, twice: bool) {
     let (n, odd) = pair(cells[0]);
     let n = n + 1;
     let (doubled, mut used) = pair(cells[1]);
-    observe(&mut cells[SETS_AT..SINGLE_AT], SETS, names.set(), n);
-    for &name in &names.names {
+    observe(&mut cells[SETS_AT..SINGLE_AT], SETS, set, n);
+    for &name in names {
         observe(&mut cells[SINGLE_AT..ALWAYS_AT], SINGLE, name, n);
         let slots = &mut cells[ALWAYS_AT..CELLS];
         let known = (0..used as usize).find(|&slot| lane(slots, slot) == name);
@@ -193,7 +170,7 @@ pub fn teach(cells: &mut [u64], names: &Names) {
         }
     }
     cells[0] = cell(n, odd);
-    cells[1] = cell(doubled + u32::from(names.doubled), used);
+    cells[1] = cell(doubled + u32::from(twice), used);
     if n >= MANY {
         cells[0] = cell(n / 2, odd / 2);
         cells[1] = cell(doubled / 2, used);

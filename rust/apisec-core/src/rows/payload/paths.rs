@@ -67,6 +67,7 @@ impl Node {
         }
     }
 
+    #[inline]
     fn of(cells: &[u64]) -> Self {
         let mut node = Self::default();
         (node.n, node.odd) = pair(cells[0]);
