@@ -27,11 +27,13 @@ def answered(number: int, start: int, told: Mapping[str, str]) -> Span:
     )
 
 
-def exported(spans: Sequence[Span]) -> bytes:
-    """One export request of the service."""
+def exported(spans: Sequence[Span], version: str = "") -> bytes:
+    """One export request of the service, of a version where one is given."""
     made = ExportTraceServiceRequest()
     group: Any = made.resource_spans.add()
     group.resource.attributes.append(_text("service.name", "shop"))
+    if version:
+        group.resource.attributes.append(_text("service.version", version))
     group.scope_spans.add(spans=spans)
     return made.SerializeToString()
 

@@ -303,7 +303,10 @@ impl Payload {
             keys,
             value,
             terms,
-            total: terms.total(),
+            total: match place {
+                Place::Header => terms.of_header(),
+                _ => terms.total(),
+            },
             name: name.to_vec(),
         });
     }

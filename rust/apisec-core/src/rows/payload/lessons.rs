@@ -112,8 +112,7 @@ impl Payload {
             tails::begin(service);
         }
         tails::version(service, r.version);
-        let warm = tails::counts(Some(service)).0 >= tails::WARM;
-        let odd = attack || warm && p < ODD;
+        let odd = attack || p < ODD && !tails::is_cold(Some(service));
         if !odd {
             tails::earn(service);
         }

@@ -27,6 +27,8 @@ const NEW_SHAPE: f64 = 0.3;
 /// Learning forgives syntax so many nats and sharpens it by so many.
 const FORGIVEN: f64 = 5.0;
 const SHARPENED: f64 = 4.6;
+/// What is new about a header says so many nats at most.
+const HEADER: f64 = 5.0;
 /// Shares of known values that make a class one which is always there, and from how many values on.
 const ALWAYS: f64 = 0.9;
 const LEAST: u32 = 20;
@@ -63,6 +65,13 @@ impl Terms {
     /// The largest and half of what the others have over a nat.
     pub fn total(&self) -> f64 {
         super::score::together(&self.nats)
+    }
+
+    /// As `total`, of a header: whoever links to a page or writes an agent chooses it, so that it is new says little.
+    pub fn of_header(&self) -> f64 {
+        let [shape, chars, length, syntax] = self.nats;
+        let new = super::score::together(&[shape, chars, length]).min(HEADER);
+        super::score::together(&[new, syntax])
     }
 
     /// Which feature says most.
