@@ -404,4 +404,4 @@ kernels! {
 }
 
 #[cfg(test)]
-mod laws;
+pub(crate) mod laws;

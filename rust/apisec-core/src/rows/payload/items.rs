@@ -230,18 +230,106 @@ fn string(text: &[u8], mut at: usize) -> (Vec<u8>, usize) {
         at += 1;
         match byte {
             b'"' => break,
-            b'\\' => {
-                let escaped = text.get(at).copied().unwrap_or(b'\\');
-                at += 1;
-                out.push(match escaped {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    b'r' => b'\r',
-                    other => other,
-                });
-            }
+            b'\\' => at = escaped(text, at, &mut out),
             byte => out.push(byte),
         }
     }
     (out, at.min(text.len()))
+}
+
+/// Adds what the escape that begins at `at`, behind its backslash, stands for; where it ends.
+fn escaped(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
+    let byte = match text.get(at) {
+        Some(b'n') => b'\n',
+        Some(b't') => b'\t',
+        Some(b'r') => b'\r',
+        Some(b'b') => 8,
+        Some(b'f') => 12,
+        Some(b'u') => return unicode(text, at, out),
+        Some(&other) => other,
+        None => b'\\',
+    };
+    out.push(byte);
+    at + 1
+}
+
+/// Adds a character written as `uXXXX`, or as two such for one beyond 16 bits.
+fn unicode(text: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
+    let unit = |at: usize| {
+        let digits = text
+            .get(at + 1..at + 5)
+            .filter(|_| text.get(at) == Some(&b'u'))?;
+        let digits = std::str::from_utf8(digits).ok()?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let Some(first) = unit(at) else {
+        out.push(b'u');
+        return at + 1;
+    };
+    let second = unit(at + 6).filter(|_| text.get(at + 5) == Some(&b'\\'));
+    let pair = [first, second.unwrap_or_default()];
+    let (units, end) = match second {
+        Some(low) if (0xD800..0xDC00).contains(&first) && (0xDC00..0xE000).contains(&low) => {
+            (&pair[..], at + 11)
+        }
+        _ => (&pair[..1], at + 5),
+    };
+    let character = char::decode_utf16(units.iter().copied()).next();
+    let character = character
+        .and_then(Result::ok)
+        .unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(text: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        let text_of = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        sent_body(text.as_bytes(), &mut |item| {
+            found.push((text_of(item.name), text_of(item.text)));
+        });
+        found
+    }
+
+    #[test]
+    fn leaves_of_json_go_by_the_name_before_them() {
+        let told = leaves(r#"{"a": 1, "b": [true, {"c": "x\"y"}], "d": {}}"#);
+        let told: Vec<_> = told.iter().map(|(name, text)| (&**name, &**text)).collect();
+        assert_eq!(told, [("a", "1"), ("b", "true"), ("c", "x\"y")]);
+    }
+
+    #[test]
+    fn escapes_hide_nothing() {
+        let value = |text: &str| leaves(&format!(r#"{{"a": "{text}"}}"#))[0].1.clone();
+        assert_eq!(value(r"\u003cscript\u003E"), "<script>");
+        assert_eq!(value(r"\ud83d\ude00 \ud83d x"), "\u{1F600} \u{FFFD} x");
+        assert_eq!(value(r"\n\/\u12"), "\n/u12");
+    }
+
+    #[test]
+    fn broken_json_is_read_as_far_as_it_goes() {
+        for text in [
+            "{",
+            "[",
+            "{\"a\": \"x",
+            "{\"a\": \"\\",
+            "{\"a\": \"\\u",
+            "[1,,]",
+            "}{\"a\":",
+        ] {
+            leaves(text);
+        }
+        assert_eq!(leaves("{\"a\": \"x"), [("a".to_owned(), "x".to_owned())]);
+    }
+
+    #[test]
+    fn forms_and_other_bodies_are_read_as_what_they_are() {
+        assert_eq!(leaves("a=1&b").len(), 2);
+        assert_eq!(leaves("<a b=\"c\"/>")[0].0, "{body}");
+        assert_eq!(leaves("  ").len(), 0);
+    }
 }
