@@ -39,9 +39,9 @@ class SpanBatch:
         """Writes attributes on a row's span when it is encoded; a key written before is replaced."""
     def encode(self) -> list[bytes]:
         """The requests to send on, one a member; the same content where nothing is written."""
-    def reasons(self) -> list[tuple[int, tuple[tuple[str, str, str, str], bool, float, float, int]]]:
+    def reasons(self) -> list[tuple[int, tuple[tuple[str, str, str, str], bool, float, float, int, list[float]]]]:
         """Why rows are unusual in what they say: the row, then feature, place, name, word, whether it is missing, how often it was
-        so and of how many, and the length."""
+        so and of how many, the length, and the nats of value, path, names and doubled ones."""
     def secrets(self) -> dict[str, int]:
         """How many values are overwritten, by the name of what holds them."""
 

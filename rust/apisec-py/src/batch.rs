@@ -174,7 +174,7 @@ impl SpanBatch {
     }
 
     /// Why rows are unusual in what they say: the row, then feature, place, name, word, whether it is missing, how often it
-    /// was so and of how many, and the length.
+    /// was so and of how many, the length, and the nats of value, path, names and doubled ones.
     fn reasons(&self) -> PyResult<Vec<(u32, ReasonTuple)>> {
         self.with_mut(|batch| {
             let reasons = batch.reasons.iter().map(|(row, reason)| {
@@ -187,9 +187,10 @@ impl SpanBatch {
                     seen,
                     of,
                     length,
+                    parts,
                 } = reason;
                 let texts = (*feature, *place, name.clone(), word.clone());
-                (*row, (texts, *lacks, *seen, *of, *length))
+                (*row, (texts, *lacks, *seen, *of, *length, *parts))
             });
             reasons.collect()
         })
@@ -242,6 +243,7 @@ type ReasonTuple = (
     f64,
     f64,
     u32,
+    [f64; 4],
 );
 
 fn no_row(row: usize, rows: usize) -> PyErr {

@@ -131,6 +131,7 @@ def as_json(detector: str, row: ExplainedRow) -> dict[str, Any]:
         "endpoint": row.endpoint,
         **{kind: f"{id:016x}" for kind, id in row.who.items()},
         "raised": row.raised,
+        **({"payload": {"why": row.payload, "nats": row.parts}} if row.parts else {}),
         "signals": [_signal(each, seen) for each in row.signals],
     }
 

@@ -27,6 +27,8 @@ def print_page(detector: str, rows: Sequence[ExplainedRow], explaining: Explaini
     for row in rows:
         console.print()
         console.print(_of_row(row))
+        if row.parts:
+            console.print(_made_of(row))
         for told in _worth_telling(row):
             console.print(_said(told))
             table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -50,6 +52,13 @@ def _of_row(row: ExplainedRow) -> Text:
     return Text.assemble(
         (f"request {row.number:,}", "bold"), f" · {at} · {escape(row.endpoint)} · ", (f"{who} · trace {row.trace_id}", "dim")
     )
+
+
+def _made_of(row: ExplainedRow) -> Text:
+    """What the score of a request that says something unusual is made of."""
+    nats = ", ".join(f"{name} {value:.1f}" for name, value in row.parts.items())
+    rule = "the largest, and half of what the others have over 1"
+    return Text.assemble("  nats of its ", (nats, "bold"), f" ({rule}): {escape(row.payload)}")
 
 
 def _worth_telling(row: ExplainedRow) -> list[Told]:

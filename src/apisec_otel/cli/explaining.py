@@ -17,7 +17,7 @@ from apisec_otel.cli.replay_engine import ReplayEngine, engine_of
 from apisec_otel.config import Config
 from apisec_otel.findings.finding import Hash
 from apisec_otel.findings.rows import Mark, Records, marked
-from apisec_otel.findings.unusual import unusual
+from apisec_otel.findings.unusual import parts, unusual
 from apisec_otel.plan.build import Plan
 from apisec_otel.plan.explain import Explainer, Told, Value
 from apisec_otel.spans.batch import NativeBatch
@@ -41,6 +41,8 @@ class ExplainedRow:
     raised: bool
     payload: str
     """Why it is unusual in what it says."""
+    parts: dict[str, float]
+    """What that score is made of, in nats; empty where the detector reads none of it, or nothing is unusual."""
     explainer: Explainer
     values: tuple[Value, ...]
 
@@ -88,8 +90,9 @@ class Explaining:
         for row, number in zip(index[wanted].tolist(), numbers[wanted].tolist(), strict=True):
             if self._has_room(bool(raised[row]), float(near[row])):
                 name = self.engine.endpoint_names.name(int(records["endpoint"][row]))
-                why = unusual(batch, row)
-                kept = _explained(records[row], number, (name, why), bool(raised[row]), explainer, explainer.values(columns, row))
+                said = parts(batch, row) if "payload_score" in explainer.plan.columns.get(self._detector, ()) else {}
+                words = (name, unusual(batch, row))
+                kept = _explained(records[row], number, words, said, bool(raised[row]), explainer, explainer.values(columns, row))
                 self._keep(kept, float(near[row]))
 
     def _is_wanted(self, engine: ReplayEngine, records: Records) -> NDArray[np.bool_]:
@@ -126,7 +129,13 @@ def judged_rows(engine: ReplayEngine, batch: NativeBatch, late: NativeBatch | No
 
 
 def _explained(
-    record: Any, number: int, words: tuple[str, str], raised: bool, explainer: Explainer, values: tuple[Value, ...]
+    record: Any,
+    number: int,
+    words: tuple[str, str],
+    said: dict[str, float],
+    raised: bool,
+    explainer: Explainer,
+    values: tuple[Value, ...],
 ) -> ExplainedRow:
     return ExplainedRow(
         number=number,
@@ -135,6 +144,7 @@ def _explained(
         span_id=record["span_id"].tobytes().hex(),
         endpoint=words[0],
         payload=words[1],
+        parts=said,
         who={kind: int(record[kind]) for kind in ENTITIES if record[kind]},
         raised=raised,
         explainer=explainer,

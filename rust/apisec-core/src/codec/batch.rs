@@ -38,6 +38,8 @@ pub struct Reason {
     pub of: f64,
     /// Length of the value, as the bucket it falls in begins.
     pub length: u32,
+    /// Nats of the worst value, of the path, of the names and of doubled ones: what the score is made of.
+    pub parts: [f64; 4],
 }
 
 /// Members with their annotations. Rows are numbered through over the members.

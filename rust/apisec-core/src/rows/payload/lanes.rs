@@ -23,6 +23,20 @@ pub fn lane(cells: &[u64], at: usize) -> u16 {
     (word >> (at % 4 * 16)) as u16
 }
 
+/// The sum of some counters, a word at a time.
+pub fn sum(cells: &[u64], lanes: std::ops::RangeInclusive<usize>) -> u32 {
+    const EVEN: u64 = 0x0000_FFFF_0000_FFFF;
+    let (first, last) = (*lanes.start(), *lanes.end());
+    let mut all = 0_u64;
+    for (at, &word) in cells.iter().enumerate().take(last / 4 + 1).skip(first / 4) {
+        let below = first.saturating_sub(4 * at).min(4) as u32;
+        let above = (4 * at + 3).saturating_sub(last) as u32;
+        let kept = word >> (16 * below) << (16 * below) << (16 * above) >> (16 * above);
+        all += (kept & EVEN) + (kept >> 16 & EVEN);
+    }
+    (all as u32) + (all >> 32) as u32
+}
+
 /// Sets the `at`-th counter.
 pub fn set_lane(cells: &mut [u64], at: usize, value: u16) {
     if let Some(word) = cells.get_mut(at / 4) {

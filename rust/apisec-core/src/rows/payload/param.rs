@@ -1,7 +1,7 @@
 //! What is usual of the values of one parameter, and how unusual a value is (payload model, 2.3 and 2.4).
 
 use super::lanes::{
-    MANY, Outcomes, cell, count_lane, halve, halve_set, lane, observe, pair, set_cells,
+    self, MANY, Outcomes, cell, count_lane, halve, halve_set, lane, observe, pair, set_cells,
 };
 use super::score::nats;
 use crate::text::Features;
@@ -103,8 +103,7 @@ fn backed(levels: &Levels<'_>, prior: f64, weight: f64, share: impl Fn(&[u64]) -
 }
 
 fn sum(cells: &[u64], from: usize, lanes: std::ops::RangeInclusive<usize>) -> f64 {
-    let lanes = lanes.map(|at| u32::from(lane(&cells[from..], at)));
-    f64::from(lanes.sum::<u32>())
+    f64::from(lanes::sum(&cells[from..], lanes))
 }
 
 /// How unusual a value is.
@@ -138,10 +137,13 @@ fn chars(levels: &Levels<'_>, value: &Features, own: u32, floor: f64) -> (f64, u
             f64::from(lane(&cells[CLASS_AT..], class)) >= ALWAYS * f64::from(own)
         })
     };
-    let mut best = (1.0, 0, false);
+    let (mut best, mut skip) = ((1.0, 0, false), 0);
     for class in 0..CLASSES {
         let there = value.classes >> class & 1 == 1;
-        if !there && !usual(class) {
+        if class % 4 == 0 && is_empty(known, value.classes, class) {
+            skip = class + 4;
+        }
+        if class < skip || !there && !usual(class) {
             continue;
         }
         let share = backed(levels, class_prior(class), PRIOR, |cells| {
@@ -153,6 +155,12 @@ fn chars(levels: &Levels<'_>, value: &Features, own: u32, floor: f64) -> (f64, u
         }
     }
     best
+}
+
+/// Whether none of four classes is there, or was in any value known.
+fn is_empty(known: Option<&[u64]>, classes: u64, class: usize) -> bool {
+    let seen = known.map_or(0, |cells| cells[CLASS_AT + class / 4]);
+    classes >> class & 0b1111 == 0 && seen == 0
 }
 
 /// Twice the smaller of the two tails.

@@ -8,6 +8,19 @@ use crate::text::classes::{FIRST_MARK, MARKS};
 
 impl Payload {
     pub(super) fn reason(&self, r: &Record, scored: &Scored) -> Reason {
+        let parts = [
+            scored.item,
+            scored.path,
+            scored.names.names,
+            scored.names.doubled,
+        ];
+        Reason {
+            parts,
+            ..self.worst(r, scored)
+        }
+    }
+
+    fn worst(&self, r: &Record, scored: &Scored) -> Reason {
         let said = &scored.names;
         let most = scored
             .item
@@ -74,6 +87,7 @@ impl Payload {
             seen,
             of,
             length: length(item.value.length),
+            parts: [0.0; 4],
         }
     }
 }
@@ -88,6 +102,7 @@ fn plain(feature: &'static str, name: String) -> Reason {
         seen: 0.0,
         of: 0.0,
         length: 0,
+        parts: [0.0; 4],
     }
 }
 

@@ -149,6 +149,30 @@ fn any_bytes_have_a_probability() -> Result<(), String> {
 }
 
 #[test]
+fn counters_add_up_whatever_the_range() {
+    let mut cells = vec![0; 8];
+    for at in 0..32 {
+        lanes::set_lane(
+            &mut cells,
+            at,
+            if at == 9 { u16::MAX } else { 3 * at as u16 + 1 },
+        );
+    }
+    for first in 0..32 {
+        for last in first..32 {
+            let one_by_one: u32 = (first..=last)
+                .map(|at| u32::from(lanes::lane(&cells, at)))
+                .sum();
+            assert_eq!(
+                lanes::sum(&cells, first..=last),
+                one_by_one,
+                "{first} {last}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_set_that_is_full_keeps_what_came_often() {
     let mut set = vec![0; lanes::set_cells(16)];
     for n in 0..200 {
