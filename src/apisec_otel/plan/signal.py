@@ -29,7 +29,8 @@ class Signal:
     """One statement: raised where `when` holds; without `when`, where `p` is under the detector's q.
 
     `because` is the sentence a person reads. It may name `{endpoint}`, each setting of the detector, and
-    `{name.observed}` and `{name.expected}` of each evidence, with a format: `{objects.observed:.0f}`.
+    `{name.observed}` and `{name.expected}` of each evidence, with a format: `{objects.observed:.0f}`. `{evidence}` lists all that
+    was observed: `objects 40 (usually 3) and denied_share 0.5`.
     """
 
     entity: Id
@@ -78,6 +79,8 @@ def _parts(
         first, _, side = name.partition(".")
         if name in _ROW_WORDS:
             yield literal, endpoint
+        elif name == "evidence":
+            yield literal, _observed(evidence)
         elif name in settings:
             yield literal, _setting(name, settings[name], form or "")
         elif first in evidence and side in _SIDES:
@@ -97,6 +100,17 @@ def _setting(name: str, value: object, form: str) -> str:
     if isinstance(value, timedelta):
         return spell(value)
     return _formatted(name, value, form)
+
+
+def _observed(evidence: Mapping[str, tuple[float | None, float | None]]) -> str:
+    """What was observed, and what is usual where that is known."""
+    usual = {name: "" if expected is None else f" (usually {_short(expected)})" for name, (_, expected) in evidence.items()}
+    told = [f"{name} {_short(observed)}{usual[name]}" for name, (observed, _) in evidence.items() if observed is not None]
+    return listed(told) if told else _NOT_YET
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e12 else f"{value:.3g}"
 
 
 def _number(name: str, value: float | None, form: str) -> str:
