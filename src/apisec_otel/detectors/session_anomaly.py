@@ -53,7 +53,7 @@ class SessionAnomaly:
             p=odd.rare,
             entity=row.session,
             evidence=odd.evidence,
-            because="unlike other sessions of the service in {evidence}; fewer than {rarest:.1%} are as odd",
+            because="unlike other sessions of the service: {evidence}; fewer than {rarest:.1%} are as odd",
         )
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Annotated, Any, ClassVar, Literal
 
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
-from apisec_otel.errors import ComponentError
+from apisec_otel.errors import ComponentError, SettingsError
 from apisec_otel.inventory.coverage import Coverage, ServiceCoverage
 from apisec_otel.plan import build as plan
 from apisec_otel.plan.build import Plan, Plans
@@ -19,6 +19,7 @@ from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.engine import Raised as Said
 from apisec_otel.plan.outside import Running
 from apisec_otel.plan.signal import SEVERITIES
+from apisec_otel.processors import river_check
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
 from apisec_otel.spans.batch import Released, SpanBatch
@@ -80,8 +81,13 @@ class Detect:
 
     def verify(self, custom: Mapping[str, str]) -> list[str]:
         """Plans without running and tells what is slow; raises ComponentError or ValueError with what a detector did wrong."""
+        made = {id: each.settings for id, each in self.detectors.items() if hasattr(each.settings, "river")}
+        wrong = [(("detectors", id, *path), what) for id, each in made.items() for path, what in river_check.problems(each, custom)]
+        if wrong:
+            raise SettingsError(wrong)
         plans = self.plan(custom=custom)
-        return [*costs(plans.requests), *costs(plans.steps)]
+        told = (note for id, each, *_ in self.running() if id in made for note in river_check.costs(id, each))
+        return [*told, *costs(plans.requests), *costs(plans.steps)]
 
     def plan(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> Plans:
         """The plans of all running detectors.

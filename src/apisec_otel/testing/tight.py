@@ -19,13 +19,13 @@ from apisec_otel.testing.scenarios import Outcome, Scenario, config_of, detector
 Runner = Callable[[Scenario, Plan], Outcome]
 
 
-def changes(detector: type[Any], custom: Mapping[str, str] | None = None) -> list[str]:
-    """Every change that must be seen: each setting halved and doubled within its bounds, each conjunct of each `when` dropped.
+def changes(detector: Any, custom: Mapping[str, str] | None = None) -> list[str]:
+    """Every change to a detector that must be seen: each setting halved and doubled within its bounds, each conjunct of each `when` dropped.
 
     Of settings that are no quantity none is made. `custom` has the kinds of configured columns.
     """
-    graph, drafts = draft([Chosen(id=detector.__name__, detector=detector())], custom=custom)
-    quantities = [name for name, value in dataclasses.asdict(detector()).items() if _is_quantity(value)]
+    graph, drafts = draft([Chosen(id=type(detector).__name__, detector=detector)], custom=custom)
+    quantities = [name for name, value in dataclasses.asdict(detector).items() if _is_quantity(value)]
     settings = [f"{name} {change}" for name in quantities for change in ("halved", "doubled")]
     parts = [(index, part) for index, one in enumerate(drafts) if one.when is not None for part in range(len(conjuncts(graph, one.when)))]
     return settings + [f"signal {index} without conjunct {part}" for index, part in parts]
