@@ -144,6 +144,9 @@ def _follow(cls: type, node: Node, loc: Sequence[int | str]) -> tuple[Node, list
     hint: Any = cls
     here: list[str] = []
     for step in (spelled(step) if isinstance(step, str) else step for step in loc):
+        if _is_either(hint) and step not in node.map:
+            hint = _written(_bare(hint)[0], node)  # pydantic names the one that it took
+            continue
         hint = _inside(hint, str(step))
         if isinstance(step, str) and (step in node.map or hint is not None):
             here.append(step)
@@ -188,10 +191,14 @@ def _bare(hint: Any) -> tuple[Any, Nested | None]:
 
 def _written(hint: Any, node: Node) -> Any:
     """Of a text or a map of keys: the one that is written."""
-    if get_origin(hint) in (typing.Union, types.UnionType):
+    if _is_either(hint):
         maps = [bare for each in get_args(hint) if is_dataclass(bare := _bare(each)[0])]
         return maps[0] if maps and isinstance(node.value, dict) else hint
     return hint
+
+
+def _is_either(hint: Any) -> bool:
+    return get_origin(_bare(hint)[0]) in (typing.Union, types.UnionType)
 
 
 def _takes_null(hint: Any) -> bool:

@@ -8,15 +8,24 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Len
-from pydantic import BeforeValidator, Discriminator, StringConstraints, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, StringConstraints, Tag, WithJsonSchema
 
 from apisec_otel.api import Logic, Number, Request, Severity, Signal, State, Step, Times, Within, oddness, when
 
-Param = float | int | bool | str
 Tallied = Literal["count", "rate", "share", "distinct", "total"]
 TALLIES: tuple[Tallied, ...] = get_args(Tallied)
 TEACHERS: Mapping[str, str] = {"session": "actor"}
 """Who teaches where somebody else is blamed: who opens many sessions is one teacher."""
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, int | float | str):
+        raise ValueError("a number, a text, true or false is wanted")
+    return value
+
+
+Argument = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["number", "string", "boolean"]})]
+"""What a model may be given."""
 
 Keys = Annotated[
     tuple[str, ...],
@@ -55,7 +64,13 @@ def _form(value: Any) -> str:
     return "column" if isinstance(value, str) else "tally"
 
 
-Feature = Annotated[Annotated[str, Tag("column")] | Annotated[Tally, Tag("tally")], Discriminator(_form)]
+def _feature(value: Any) -> Any:
+    if not isinstance(value, str | dict | Tally):
+        raise ValueError("a column is wanted, or a tally such as {distinct: path, by: session, within: 10m}")
+    return value
+
+
+Feature = Annotated[Annotated[str, Tag("column")] | Annotated[Tally, Tag("tally")], Discriminator(_form), BeforeValidator(_feature)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
 
@@ -72,7 +87,7 @@ class River:
 
     river: str = "anomaly.HalfSpaceTrees"
     """The model, a class of river. `anomaly.HalfSpaceTrees` runs natively, any other in Python for each row."""
-    model: dict[str, Param] = field(default_factory=dict)
+    model: dict[str, Argument] = field(default_factory=dict)
     """Arguments of the model, by name; its `seed` is 0 unless given."""
     rows: Literal["request", "step"] = "request"
     """request: as they arrive, written on the span itself. step: in the order of time, 6 s later."""
@@ -111,13 +126,13 @@ class River:
         odd = oddness(
             state,
             self.river,
+            self.model,
             {name: self._measured(row, state, each) for name, each in self.features.items()},
             by=tuple(column(row, each) for each in self.by),
             taught_by=column(row, TEACHERS.get(self.entity, self.entity)),
             where=where,
             learned=learned,
             judged=judged,
-            **self.model,
         )
         rare = odd.rare if judged is None else when(judged, odd.rare, odd.rare / 0)
         because = f"unlike others of the same {' and '.join(self.by)}: {{evidence}}"
@@ -126,18 +141,16 @@ class River:
     def _measured(self, row: Request, state: State, feature: str | Tally) -> Number:
         if isinstance(feature, str):
             return _as_number(column(row, feature))
+        by, within = tuple(column(row, each) for each in feature.by or (self.entity,)), feature.within
         (how, of), *_ = feature.asked()
-        by = tuple(column(row, each) for each in feature.by or (self.entity,))
-        told = {"by": by, "within": feature.within}
-        found = column(row, of)
         if how == "distinct":
-            return state.distinct(found, **told)
+            return state.distinct(column(row, of), by=by, within=within)
         if how == "total":
-            return state.total(found, **told)
-        if how == "rate":
-            return state.rate(where=found, **told)
-        counted = state.count(where=found, **told)
-        return counted / state.count(**told) if how == "share" else counted
+            return state.total(column(row, of), by=by, within=within)
+        counted = state.count(by=by, where=column(row, of), within=within)
+        if how == "share":
+            return counted / state.count(by=by, within=within)
+        return counted / within.total_seconds() if how == "rate" else counted
 
 
 def column(row: Request, name: str) -> Any:

@@ -41,12 +41,12 @@ class SessionAnomaly:
         odd = oddness(
             state,
             "anomaly.HalfSpaceTrees",
+            TREES,
             _measured(row, state, seen),
             by=row.service,
             taught_by=row.actor,
             learned=seen == self.at_least,
             judged=seen >= self.at_least,
-            **TREES,
         )
         yield Signal(
             when=(seen >= self.at_least) & (odd.rare < self.rarest),

@@ -29,6 +29,7 @@ class Oddness:
 def oddness(
     state: State,
     name: str,
+    params: Mapping[str, Param],
     features: Mapping[str, Number],
     *,
     by: Key,
@@ -36,9 +37,8 @@ def oddness(
     where: Logic | None = None,
     learned: Logic | None = None,
     judged: Logic | None = None,
-    **params: Param,
 ) -> Oddness:
-    """How unlike other rows of its key a row is to a river model over the ranks of its features, and which features make it so.
+    """How unlike other rows of its key a row is to a river model, made with `params`, over the ranks of its features, and which make it so.
 
     Each feature is ranked among what teachers had (`where` says in which rows); the model learns the ranks of the rows that are
     `learned`, and its score is ranked among those of the rows that are `judged`. A feature is evidence where the score falls at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ def model(
     operands = {"by": by, "taught_by": taught_by, "where": where}
     if is_native(name, params):
         at, value = _place(ordered, instead)
-        settings: dict[str, Setting] = {**_bounded(half_space_trees.DEFAULTS | params), "instead": at, "value": value}
+        settings: dict[str, Setting] = {**_bounded({**half_space_trees.DEFAULTS, **params}), "instead": at, "value": value}
         return Number(memory.graph, asked_of(memory, HALF_SPACE_TREES, leading, operands, **settings))
     spec = Model(name, tuple(sorted(_params(name, params).items())), tuple(ordered), instead)
     _place(ordered, instead)
@@ -134,7 +134,7 @@ def wrong(name: str, params: Mapping[str, Param]) -> Iterator[tuple[str, str]]:
         unknown = [param for param in params if param not in taken]
         yield from ((param, f"{name} takes no {param}; {suggest(param, taken)}") for param in unknown)
         if not unknown and name == half_space_trees.NAME:
-            yield from _out_of_bounds(half_space_trees.DEFAULTS | params)
+            yield from _out_of_bounds({**half_space_trees.DEFAULTS, **params})
         elif not unknown:
             _try(Model(name, tuple(sorted(_params(name, params).items())), ("a", "b")))
     except PlanError as error:
@@ -143,7 +143,7 @@ def wrong(name: str, params: Mapping[str, Param]) -> Iterator[tuple[str, str]]:
 
 def words(params: Mapping[str, Param]) -> int:
     """How many 8-byte words native half-space trees take for each key, and as many again for each feature."""
-    settings = _bounded(half_space_trees.DEFAULTS | params)
+    settings = _bounded({**half_space_trees.DEFAULTS, **params})
     return HALF_SPACE_TREES.largest({**settings}) // 8
 
 
