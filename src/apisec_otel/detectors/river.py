@@ -100,7 +100,7 @@ class River:
     where: str | None = None
     """A flag: only rows that have it are judged and learned."""
     at_least: Times = 1
-    """Judged from this many rows of the entity within ten minutes on. If more than 1, each teaches only once, with that row."""
+    """Judged and learned from this many rows of the entity within ten minutes on."""
     severity: Severity = "info"
     """Of what it raises."""
     owasp: Annotated[str, StringConstraints(pattern=r"^API([1-9]|10):20\d\d$")] = "API4:2023"
@@ -119,10 +119,9 @@ class River:
 
     def _signal(self, row: Request, state: State) -> Signal:
         entity, where = column(row, self.entity), None if self.where is None else column(row, self.where)
-        learned = judged = where
+        judged = where
         if self.at_least > 1:
-            seen = state.count(by=entity, within=timedelta(minutes=10), where=where)
-            learned, judged = (_both(where, each) for each in (seen == self.at_least, seen >= self.at_least))
+            judged = _both(where, state.count(by=entity, within=timedelta(minutes=10), where=where) >= self.at_least)
         odd = oddness(
             state,
             self.river,
@@ -131,7 +130,7 @@ class River:
             by=tuple(column(row, each) for each in self.by),
             taught_by=column(row, TEACHERS.get(self.entity, self.entity)),
             where=where,
-            learned=learned,
+            learned=judged,
             judged=judged,
         )
         rare = odd.rare if judged is None else when(judged, odd.rare, odd.rare / 0)
