@@ -6,7 +6,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -167,25 +167,47 @@ def calls(seed: int) -> list[tuple[float, int, str, Call]]:
     return sorted(made)
 
 
+PLANS: Final[Mapping[str, Callable[[], Plan]]] = {
+    "each number alone (`tail`)": partial(build, [Chosen(id="alone", detector=EachAlone(), flags=False)]),
+    **{f"`river: {name}`": partial(plan_of, name, SIZES) for name in MODELS},
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How odd each request of the second half was, by kind."""
+
+    by_kind: Mapping[str, Scores]
+    micros: float
+
+    def found(self) -> dict[str, float]:
+        """The share of each attacker's requests that is found."""
+        return {kind: found(self.by_kind[kind], self.by_kind["person"]) for kind in ATTACKS}
+
+    def auc(self) -> float:
+        """Of all attackers."""
+        return auc(np.concatenate([self.by_kind[kind] for kind in ATTACKS]), self.by_kind["person"])
+
+
+def judged(name: str, seed: int = 7) -> Judged:
+    """Single requests as one of PLANS judges them."""
+    rows = calls(seed)
+    sent, answered, took = (np.array([call[at] for *_, call in rows]) for at in range(3))
+    made = {"service": np.full(len(rows), 7 << 20, np.uint64), "principal": np.array([who << 20 for _, who, *_ in rows], np.uint64)}
+    made |= {"request_size": sent, "response_size": answered, "duration": took}
+    score, micros = scored(PLANS[name](), made, np.array([round((START + at) * 1e9) for at, *_ in rows], np.int64))
+    kinds = np.array([kind if at >= 43_200 else "early" for at, _, kind, _ in rows])
+    return Judged({kind: score[kinds == kind] for kind in ("person", *ATTACKS)}, micros)
+
+
 def requests() -> Iterator[str]:
     """The section about single requests."""
-    rows = calls(7)
-    who = np.array([number for _, number, *_ in rows], np.uint64) << np.uint64(20)
-    sent, answered, took = (np.array([call[at] for *_, call in rows]) for at in range(3))
-    made = {"service": np.full(len(rows), 7 << 20, np.uint64), "principal": who}
-    made |= {"request_size": sent, "response_size": answered, "duration": took}
-    times = np.array([round((START + at) * 1e9) for at, *_ in rows], np.int64)
-    kinds = np.array([kind for _, _, kind, _ in rows])
-    late = np.array([at >= 43_200 for at, *_ in rows])
-    plans = {"each number alone (`tail`)": partial(build, [Chosen(id="alone", detector=EachAlone(), flags=False)])}
-    plans |= {f"`river: {name}`": partial(plan_of, name, SIZES) for name in MODELS}
     yield f"| requests judged by | AUC | {' | '.join(ATTACKS)} | us a row |"
     yield f"| --- | ---: |{' ---: |' * len(ATTACKS)} ---: |"
-    for name, plan in plans.items():
-        score, micros = scored(plan(), made, times)
-        innocent = score[late & (kinds == "person")]
-        cells = [f"{found(score[kinds == kind], innocent):.0%}" for kind in ATTACKS]
-        yield f"| {name} | {auc(score[late & (kinds != 'person')], innocent):.3f} | {' | '.join(cells)} | {micros:.1f} |"
+    for name in PLANS:
+        said = judged(name)
+        cells = [f"{share:.0%}" for share in said.found().values()]
+        yield f"| {name} | {said.auc():.3f} | {' | '.join(cells)} | {said.micros:.1f} |"
 
 
 def measure() -> list[str]:
