@@ -43,15 +43,6 @@ def _verify(config: Config, reader: Reader) -> None:
                 reader.problem(each.node, (each.family, str(each.id)), str(error))
 
 
-def _below(node: Node, path: Sequence[str]) -> Node:
-    """The node that a path leads to, or the last one before it that was written; at the line of its key."""
-    for key in path:
-        if key not in node.map:
-            break
-        node = replace(node.map[key], place=node.key_place(key))
-    return node
-
-
 def _signals(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
     signal = pipeline.id.type
     for each in (*pipeline.receivers, *pipeline.processors, *pipeline.exporters):
@@ -188,3 +179,12 @@ def _at(tree: Node, pipeline: Pipeline) -> Node:
     pipelines = tree.map["service"].map["pipelines"]
     node = pipelines.map[str(pipeline.id)]
     return Node(node.value, pipelines.key_place(str(pipeline.id)), keys=node.keys)
+
+
+def _below(node: Node, path: Sequence[str]) -> Node:
+    """The node that a path leads to, or the last one before it that was written; at the line of its key."""
+    for key in path:
+        if key not in node.map:
+            break
+        node = replace(node.map[key], place=node.key_place(key))
+    return node

@@ -29,12 +29,12 @@ class Signal:
     """One statement: raised where `when` holds; without `when`, where `p` is under the detector's q.
 
     `because` is the sentence a person reads. It may name `{endpoint}`, each setting of the detector, and
-    `{name.observed}` and `{name.expected}` of each evidence, with a format: `{objects.observed:.0f}`. `{evidence}` lists all that
-    was observed: `objects 40 (usually 3) and denied_share 0.5`.
+    `{name.observed}` and `{name.expected}` of each evidence, with a format: `{objects.observed:.0f}`.
     """
 
     entity: Id
     because: str
+    """`{evidence}` in it lists all that was observed: `objects 40 (usually 3) and denied_share 0.5`."""
     when: Logic | None = None
     p: Number | None = None
     severity: Severity | Number | None = None
@@ -79,10 +79,10 @@ def _parts(
         first, _, side = name.partition(".")
         if name in _ROW_WORDS:
             yield literal, endpoint
-        elif name == "evidence":
-            yield literal, _observed(evidence)
         elif name in settings:
             yield literal, _setting(name, settings[name], form or "")
+        elif name == "evidence":
+            yield literal, _observed(evidence)
         elif first in evidence and side in _SIDES:
             yield literal, _number(name, evidence[first][_SIDES.index(side)], form or "")
         else:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Annotated, Any, ClassVar, Literal
 
 from apisec_otel.component import Chosen, Host, Nested, Processor, Size
-from apisec_otel.errors import ComponentError, SettingsError
+from apisec_otel.errors import ComponentError
 from apisec_otel.inventory.coverage import Coverage, ServiceCoverage
 from apisec_otel.plan import build as plan
 from apisec_otel.plan.build import Plan, Plans
@@ -82,9 +82,7 @@ class Detect:
     def verify(self, custom: Mapping[str, str]) -> list[str]:
         """Plans without running and tells what is slow; raises ComponentError or ValueError with what a detector did wrong."""
         made = {id: each.settings for id, each in self.detectors.items() if hasattr(each.settings, "river")}
-        wrong = [(("detectors", id, *path), what) for id, each in made.items() for path, what in river_check.problems(each, custom)]
-        if wrong:
-            raise SettingsError(wrong)
+        river_check.refuse(made, custom)
         plans = self.plan(custom=custom)
         told = (note for id, each, *_ in self.running() if id in made for note in river_check.costs(id, each))
         return [*told, *costs(plans.requests), *costs(plans.steps)]

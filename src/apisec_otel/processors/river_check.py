@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from apisec_otel.errors import suggest
+from apisec_otel.errors import SettingsError, suggest
 from apisec_otel.plan.kernels import model
 from apisec_otel.plan.rows import CUSTOM, columns
 from apisec_otel.plan.words import listed
@@ -17,6 +17,13 @@ OF: Mapping[str, tuple[str, ...]] = {"count": ("flag",), "rate": ("flag",), "sha
 
 Problem = tuple[tuple[str, ...], str]
 """The keys that lead to it, and the sentence."""
+
+
+def refuse(made: Mapping[str, Any], custom: Mapping[str, str]) -> None:
+    """Raises SettingsError with all that is wrong with detectors that are made in YAML, by id."""
+    wrong = [(("detectors", id, *path), what) for id, settings in made.items() for path, what in problems(settings, custom)]
+    if wrong:
+        raise SettingsError(wrong)
 
 
 def problems(settings: Any, custom: Mapping[str, str]) -> list[Problem]:
