@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from annotated_types import Len
 from pydantic import AfterValidator, BeforeValidator, Discriminator, StringConstraints, Tag, WithJsonSchema
 
-from apisec_otel.api import Logic, Number, Request, Severity, Signal, State, Step, Times, Within, oddness, when
+from apisec_otel.api import Id, Logic, Number, Request, Severity, Signal, State, Step, Times, Within, oddness, when
 
 Tallied = Literal["count", "rate", "share", "distinct", "total"]
 TALLIES: tuple[Tallied, ...] = get_args(Tallied)
@@ -119,9 +119,7 @@ class River:
 
     def _signal(self, row: Request, state: State) -> Signal:
         entity, where = column(row, self.entity), None if self.where is None else column(row, self.where)
-        judged = where
-        if self.at_least > 1:
-            judged = _both(where, state.count(by=entity, within=timedelta(minutes=10), where=where) >= self.at_least)
+        judged = self._judged(state, entity, where)
         odd = oddness(
             state,
             self.river,
@@ -136,6 +134,13 @@ class River:
         rare = odd.rare if judged is None else when(judged, odd.rare, odd.rare / 0)
         because = f"unlike others of the same {' and '.join(self.by)}: {{evidence}}"
         return Signal(p=rare, entity=entity, evidence=odd.evidence, because=because)
+
+    def _judged(self, state: State, entity: Id, where: Logic | None) -> Logic | None:
+        """Which rows are judged and learned; None where all are."""
+        if self.at_least == 1:
+            return where
+        enough = state.count(by=entity, within=timedelta(minutes=10), where=where) >= self.at_least
+        return enough if where is None else where & enough
 
     def _measured(self, row: Request, state: State, feature: str | Tally) -> Number:
         if isinstance(feature, str):
@@ -160,7 +165,3 @@ def column(row: Request, name: str) -> Any:
 
 def _as_number(value: Number | Logic) -> Number:
     return when(value, 1, 0) if isinstance(value, Logic) else value
-
-
-def _both(where: Logic | None, condition: Logic) -> Logic:
-    return condition if where is None else where & condition
