@@ -155,8 +155,17 @@ class Seen:
         return float((mine[:, None] > people).mean() + (mine[:, None] == people).mean() / 2) if len(mine) and len(people) else math.nan
 
 
+Rows = Sequence[tuple[float, int, str, str, int]]
+"""Time, session, path, query and status of each request."""
+
+
 def stream(share: float, seed: int, people: int = PEOPLE) -> Seen:
-    """Sessions of people, and of machines a share of all, over a day; integrations beside them."""
+    """What is said of the sessions of people, and of machines a share of all, over a day; integrations beside them."""
+    return _judged(*traffic(share, seed, people))
+
+
+def traffic(share: float, seed: int, people: int = PEOPLE) -> tuple[Rows, dict[int, str]]:
+    """Their requests in order of time, and of which kind each session is."""
     chance = random.Random(seed)
     each = max(1, round(people * share / (1 - share) / len(MACHINES)))
     makers = [("person", person)] * people + [item for item in MACHINES.items() for _ in range(each)]
@@ -167,14 +176,14 @@ def stream(share: float, seed: int, people: int = PEOPLE) -> Seen:
         begun = START + chance.uniform(0, 36_000)
         kinds[key] = kind
         rows += [(begun + at, key, path, query, status) for at, path, query, status in make(chance)]
-    return _judged(sorted(rows), kinds)
+    return sorted(rows), kinds
 
 
-def _judged(rows: Sequence[tuple[float, int, str, str, int]], kinds: dict[int, str]) -> Seen:
+def _judged(rows: Rows, kinds: dict[int, str]) -> Seen:
     chosen = [Chosen(id="conduct", detector=SessionConduct()), Chosen(id="evidence", detector=SessionEvidence())]
     plan = _native.Plan(plans(chosen).steps.spec)
     times = np.array([round(at * 1e9) for at, *_ in rows], np.int64)
-    answers = plan.run_columns(dict(_columns(rows)), times, None, True)
+    answers = plan.run_columns(dict(columns(rows)), times, None, True)
     rank, *_ = (np.frombuffer(one, np.float64) for one in answers.ranks if one)
     scores = np.max([np.frombuffer(one, np.float64) for one in answers.scores[1:]], axis=0)
     seen = Seen(kinds, {key: [] for key in kinds}, {key: [] for key in kinds})
@@ -184,7 +193,8 @@ def _judged(rows: Sequence[tuple[float, int, str, str, int]], kinds: dict[int, s
     return seen
 
 
-def _columns(rows: Sequence[tuple[float, int, str, str, int]]) -> Iterator[tuple[str, NDArray[Any]]]:
+def columns(rows: Rows) -> Iterator[tuple[str, NDArray[Any]]]:
+    """What the product understands of them."""
     paths = [path for _, _, path, _, _ in rows]
     status = np.array([float(status) for *_, status in rows])
     yield "session", np.array([key for _, key, *_ in rows], np.uint64)

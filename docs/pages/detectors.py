@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from apisec_otel.builtin import BUILTIN, load
+from apisec_otel.builtin import BUILTIN, load, load_made
+from apisec_otel.detectors.river import Tally
 from apisec_otel.plan.build import build
 from apisec_otel.plan.draft import Chosen
 from apisec_otel.processors.detect import EngineKeys
@@ -20,7 +21,17 @@ How to change them: [tune a detector](../how-to/tune-a-detector.md)."""
 def page() -> str:
     """The page."""
     engine = ["## The engine's keys", settings_table(EngineKeys)]
-    return markdown.page("Detectors", INTRO, *(part for id in BUILTIN["detectors"] for part in _detector(id)), *engine)
+    shipped = (part for id in BUILTIN["detectors"] for part in _detector(id))
+    return markdown.page("Detectors", INTRO, *shipped, *_river(), *engine)
+
+
+def _river() -> Iterator[str]:
+    cls: Any = load_made("detectors", "river")
+    yield "## river"
+    yield "Under an id of your own, as [use a river model](../how-to/use-a-river-model.md) says. " + markdown.prose(cls.__doc__)
+    yield settings_table(cls)
+    yield "A feature that is counted:"
+    yield settings_table(Tally)
 
 
 def table() -> str:

@@ -25,6 +25,7 @@ _WORDS: dict[Any, str] = {
     str: "text",
     SecretStr: "text, never shown",
     timedelta: "duration",
+    Any: "number, text, true or false",
 }
 
 
@@ -85,7 +86,8 @@ def _element(hint: Any) -> type | None:
 
 
 def _is_size(hint: Any) -> bool:
-    return any(isinstance(mark, BeforeValidator) for mark in _bare(hint)[1])
+    bare, marks = _bare(hint)
+    return bare is int and any(isinstance(mark, BeforeValidator) for mark in marks)
 
 
 def _kind(hint: Any) -> str:

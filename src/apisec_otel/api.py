@@ -14,6 +14,7 @@ from annotated_types import Interval
 from apisec_otel.plan.column import Id, Logic, Number
 from apisec_otel.plan.functions import absolute, exp, known, log, maximum, minimum, when
 from apisec_otel.plan.node import PlanError
+from apisec_otel.plan.oddness import Oddness, oddness
 from apisec_otel.plan.rows import Request, Step
 from apisec_otel.plan.signal import CRITICAL, HIGH, INFO, LOW, MEDIUM, Evidence, Severity, Signal
 from apisec_otel.plan.state import State
@@ -35,6 +36,7 @@ __all__ = [
     "Id",
     "Logic",
     "Number",
+    "Oddness",
     "PlanError",
     "Request",
     "Severity",
@@ -50,5 +52,6 @@ __all__ = [
     "log",
     "maximum",
     "minimum",
+    "oddness",
     "when",
 ]

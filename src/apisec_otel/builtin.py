@@ -52,6 +52,9 @@ BUILTIN: dict[Family, dict[str, str]] = {
 ALIASES: dict[Family, dict[str, str]] = {"exporters": {"otlp": "otlp_grpc", "otlphttp": "otlp_http"}}
 """Old names of the Collector, still accepted."""
 
+MADE: dict[Family, dict[str, str]] = {"detectors": {"river": "apisec_otel.detectors.river:River"}}
+"""What configuration can make under an id of its own: the key that says so, and the class of its settings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -87,8 +90,16 @@ def load(family: Family, type_: str) -> type:
     origin = known(family).get(resolve(family, type_))
     if origin is None:
         raise ComponentError(f"unknown type {type_!r} of {family}; {suggest(type_, known(family))}")
-    where = f"{family}::{type_} of {origin.package} ({origin.target})"
-    module, _, name = origin.target.partition(":")
+    return _imported(origin.target, f"{family}::{type_} of {origin.package} ({origin.target})")
+
+
+def load_made(family: Family, key: str) -> type:
+    """The settings class of what configuration makes by a key."""
+    return _imported(MADE[family][key], f"{family}, made by {key}")
+
+
+def _imported(target: str, where: str) -> type:
+    module, _, name = target.partition(":")
     try:
         loaded = getattr(import_module(module), name)
     except Exception as error:

@@ -36,6 +36,14 @@ class ComponentError(ApisecError):
     """A component could not be imported, built or started; the text names it."""
 
 
+class SettingsError(ComponentError):
+    """Settings of one component that cannot be used together, or not here: each with the keys that lead to it below the component."""
+
+    def __init__(self, problems: Sequence[tuple[Sequence[str], str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(": ".join(("::".join(path), what)) for path, what in problems))
+
+
 class RefusedError(ApisecError):
     """A component refuses the request: the sender hears it, and nothing of it was observed."""
 

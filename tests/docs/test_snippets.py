@@ -54,6 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(TRACES, tmp_path / traces)
     for config in ("base.yaml", "my.yaml"):
         shutil.copy(DEFAULT, tmp_path / config)
+    (tmp_path / "odd.yaml").write_text(next(block.text for block in CONFIGS if block.about == "odd"), encoding="utf-8")
     (tmp_path / "production.yaml").write_text("processors: {sessions: {idle: 20m}}\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -1,7 +1,7 @@
 """`apisec-otel components`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -30,7 +30,7 @@ def command(as_json: bool, columns: bool, schema: bool) -> None:
     elif columns:
         found = _columns()
     else:
-        found = {"buildinfo": _build(), **{family: _family(family) for family in FAMILIES}}
+        found = {"buildinfo": _build(), **{family: _family(family) for family in FAMILIES}, "made_in_yaml": list(_made())}
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -54,6 +54,15 @@ def _family(family: Family) -> list[dict[str, Any]]:
         aliases = [old for old, new in ALIASES.get(family, {}).items() if new == id]
         listed.append({**said, **({"aliases": aliases} if aliases else {})})
     return listed
+
+
+def _made() -> Iterator[dict[str, Any]]:
+    """What configuration makes under ids of its own, by the key that says so."""
+    from apisec_otel.builtin import MADE, load_made
+
+    for family, keys in MADE.items():
+        for key in keys:
+            yield {"key": key, "of": family, "description": (load_made(family, key).__doc__ or "").partition("\n")[0]}
 
 
 def _told(family: Family, id: str) -> Mapping[str, Any]:

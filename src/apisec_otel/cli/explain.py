@@ -70,18 +70,17 @@ def command(
 
 def _running(detector: str, sources: Sequence[str], settings: Sequence[str]) -> Config:
     """The configuration, in which the detector runs: on trial where it is off. ComponentError when there is none of that name."""
-    from apisec_otel.builtin import known
     from apisec_otel.config import read
     from apisec_otel.errors import ComponentError, suggest
     from apisec_otel.processors.detect import Detect
 
-    if detector not in known("detectors"):
-        raise ComponentError(f"explain: unknown detector {detector!r}; {suggest(detector, known('detectors'))}")
     files = list(sources) or ["packaged:replay"]
     config = read(files, settings)
     steps = [each for each in config.used() if isinstance(each.settings, Detect)]
     if not steps:
         raise ComponentError("explain: no pipeline of this configuration has the processor detect")
+    if detector not in steps[0].settings.detectors:
+        raise ComponentError(f"explain: unknown detector {detector!r}; {suggest(detector, steps[0].settings.detectors)}")
     if any(id == detector for id, _, _, _ in steps[0].settings.running()):
         return config
     print(f"explain: {detector} is off in this configuration; it runs here all the same, on trial", file=sys.stderr)

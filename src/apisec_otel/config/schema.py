@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from apisec_otel.builtin import ALIASES, known, load
+from apisec_otel.builtin import ALIASES, MADE, known, load, load_made
 from apisec_otel.component import Family, Nested, declared, spelled
 from apisec_otel.config.duration import PATTERN
 from apisec_otel.config.load import SECTIONS
@@ -97,8 +97,23 @@ def _nested(nested: Nested) -> JsonSchemaValue:
     beside = settings_schema(nested.beside)
     found = {}
     for id, schema in _family(nested.family).items():
-        found[id] = {**schema, "properties": {**schema.get("properties", {}), **beside.get("properties", {})}}
-    return {"type": ["object", "null"], "properties": found, "additionalProperties": False}
+        found[id] = _and(schema, beside)
+    made = [{**_and(settings_schema(load_made(nested.family, key)), beside), "required": [key]} for key in MADE.get(nested.family, {})]
+    return {"type": ["object", "null"], "properties": found, "additionalProperties": {"anyOf": made} if made else False}
+
+
+def _and(schema: JsonSchemaValue, beside: JsonSchemaValue) -> JsonSchemaValue:
+    """A component's keys and the engine's; what it refers to stands in its place, as the schema around it knows no name of it."""
+    inner = schema.pop("$defs", {})
+    schema = _in_place(schema, inner)
+    return {**schema, "properties": {**schema.get("properties", {}), **beside.get("properties", {})}}
+
+
+def _in_place(value: Any, inner: dict[str, Any]) -> Any:
+    if isinstance(value, dict):
+        found = inner.get(str(value.get("$ref", "")).removeprefix("#/$defs/"))
+        return _in_place(found, inner) if found else {key: _in_place(each, inner) for key, each in value.items()}
+    return [_in_place(each, inner) for each in value] if isinstance(value, list) else value
 
 
 def _family(family: Family) -> dict[str, JsonSchemaValue]:

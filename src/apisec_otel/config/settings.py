@@ -1,6 +1,7 @@
 """From a tree to settings: every key checked, every problem with its place and what is allowed instead."""
 
 import keyword
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +12,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
-from apisec_otel.builtin import known, load
-from apisec_otel.component import Chosen, Nested, declared, spelled
+from apisec_otel.builtin import MADE, known, load, load_made
+from apisec_otel.component import Chosen, Family, Nested, declared, spelled
 from apisec_otel.config.duration import parse_duration
 from apisec_otel.config.node import Node
 from apisec_otel.errors import ComponentError, Problem, suggest
@@ -75,6 +76,7 @@ class Reader:
         hint, nested = _bare(hint)
         if nested:
             return self._nested(nested, node, path)
+        hint = _written(hint, node)
         if is_dataclass(hint) and isinstance(hint, type):
             return self._dataclass(hint, node, path)
         if isinstance(node.value, dict):
@@ -97,15 +99,14 @@ class Reader:
         return node.value
 
     def _nested(self, nested: Nested, node: Node, path: tuple[str, ...]) -> dict[str, Chosen]:
-        """Every installed component of the family, whether it is named or not."""
+        """Every installed component of the family, whether it is named or not, and those that are made here."""
         installed = known(nested.family)
-        for id in [id for id in node.map if id not in installed]:
-            self.problems.append(Problem("::".join((*path, id)), f"unknown; {suggest(id, installed)}", str(node.key_place(id))))
         chosen = {}
-        for id in installed:
+        for id in [*installed, *(id for id in node.map if id not in installed)]:
             value = node.map.get(id, Node(None, node.place))
             try:
-                chosen[id] = self._beside(load(nested.family, id), nested.beside, value, (*path, id))
+                cls = load(nested.family, id) if id in installed else _made(nested.family, id, value)
+                chosen[id] = self._beside(cls, nested.beside, value, (*path, id))
             except ComponentError as error:
                 self.problems.append(Problem("::".join((*path, id)), str(error), str(node.key_place(id))))
         return chosen
@@ -127,11 +128,25 @@ class Reader:
             self.problem(at, (*path, *here), sentence)
 
 
+def _made(family: Family, id: str, node: Node) -> type:
+    """The class of what a node makes under an id that no package has; ComponentError where it makes nothing."""
+    key = next((key for key in MADE.get(family, {}) if key in node.map), None)
+    if key is None:
+        others = "".join(f"; one of your own has the key {key}" for key in MADE.get(family, {}))
+        raise ComponentError(f"unknown; {suggest(id, known(family))}{others}")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", id):
+        raise ComponentError("an id of your own is a small letter and then up to 62 small letters, digits or _")
+    return load_made(family, key)
+
+
 def _follow(cls: type, node: Node, loc: Sequence[int | str]) -> tuple[Node, list[str], Any]:
     """The node that pydantic's `loc` means, its path below `node`, and its type; the nearest one that was written."""
     hint: Any = cls
     here: list[str] = []
     for step in (spelled(step) if isinstance(step, str) else step for step in loc):
+        if _is_either(hint) and step not in node.map:
+            hint = _written(_bare(hint)[0], node)  # pydantic names the one that it took
+            continue
         hint = _inside(hint, str(step))
         if isinstance(step, str) and (step in node.map or hint is not None):
             here.append(step)
@@ -172,6 +187,18 @@ def _bare(hint: Any) -> tuple[Any, Nested | None]:
         if len(some) == 1:
             return _bare(some[0])
     return hint, nested
+
+
+def _written(hint: Any, node: Node) -> Any:
+    """Of a text or a map of keys: the one that is written."""
+    if _is_either(hint):
+        maps = [bare for each in get_args(hint) if is_dataclass(bare := _bare(each)[0])]
+        return maps[0] if maps and isinstance(node.value, dict) else hint
+    return hint
+
+
+def _is_either(hint: Any) -> bool:
+    return get_origin(_bare(hint)[0]) in (typing.Union, types.UnionType)
 
 
 def _takes_null(hint: Any) -> bool:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from apisec_otel.api import Logic, Number, Severity, Share, Signal, State, Step, Times, maximum, when
+from apisec_otel.api import Number, Severity, Share, Signal, State, Step, Times, oddness
 
 WINDOW = timedelta(minutes=10)
 TREES = {"n_trees": 25, "height": 6, "window_size": 100}
 """A hundred sessions make a window; what a key keeps has 25 kB, and as much for each feature."""
-USUAL = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +38,22 @@ class SessionAnomaly:
     def signals(self, row: Step, state: State) -> Iterator[Signal]:
         """Raised at each request of a session that is odd so far."""
         seen = state.count(by=row.session, within=WINDOW)
-        measured = _measured(row, state, seen)
-        by, taught_by = row.service, row.actor
-        ranks = {name: 1 - state.tail(value, by=by, taught_by=taught_by) for name, value in measured.items()}
-        teaches = seen == self.at_least
-
-        def odd(instead: tuple[str, float] | None = None) -> Number:
-            return state.model("anomaly.HalfSpaceTrees", ranks, by=by, taught_by=taught_by, where=teaches, instead=instead, **TREES)
-
-        oddness = odd()
-        reasons = {name: oddness - odd((name, USUAL)) for name in measured}
-        first, *rest = reasons.values()
-        strongest = maximum(first, *rest)
-        usual = {name: state.quantile(value, USUAL, by=by, taught_by=taught_by) for name, value in measured.items()}
-        rare = state.tail(oddness, by=by, taught_by=taught_by, where=seen >= self.at_least)
+        odd = oddness(
+            state,
+            "anomaly.HalfSpaceTrees",
+            TREES,
+            _measured(row, state, seen),
+            by=row.service,
+            taught_by=row.actor,
+            learned=seen == self.at_least,
+            judged=seen >= self.at_least,
+        )
         yield Signal(
-            when=(seen >= self.at_least) & (rare < self.rarest),
-            p=rare,
+            when=(seen >= self.at_least) & (odd.rare < self.rarest),
+            p=odd.rare,
             entity=row.session,
-            evidence={name: (_where(reasons[name] >= maximum(strongest / 2, 0), value), usual[name]) for name, value in measured.items()},
-            because="unlike other sessions of the service, by what its evidence names; fewer than {rarest:.1%} are as odd",
+            evidence=odd.evidence,
+            because="unlike other sessions of the service: {evidence}; fewer than {rarest:.1%} are as odd",
         )
 
 
@@ -72,8 +67,3 @@ def _measured(row: Step, state: State, seen: Number) -> dict[str, Number]:
         "denied_share": state.count(by=row.session, within=WINDOW, where=row.denied) / seen,
         "bytes_each": state.total(row.response_size, by=row.session, within=WINDOW) / seen,
     }
-
-
-def _where(condition: Logic, value: Number) -> Number:
-    """The value where the condition holds, else nothing."""
-    return when(condition, value, value / 0)

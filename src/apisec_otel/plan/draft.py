@@ -83,7 +83,7 @@ def settings_of(detector: Detector) -> dict[str, object]:
 
 def _drafts(graph: Graph, chosen: Chosen) -> list[Draft]:
     settings = settings_of(chosen.detector)
-    kind = _row_class(type(chosen.detector))
+    kind = _row_class(chosen.detector)
     memory = State(graph, rows=kind.__name__, in_order=kind.in_order)
     with _located(chosen.detector):
         signals = enumerate(chosen.detector.signals(kind(graph), memory))
@@ -122,14 +122,16 @@ def _sides(graph: Graph, name: str, value: object) -> tuple[str, int, int | None
     return name, number(graph, value), None
 
 
-def _row_class(detector: type) -> type[Request]:
+def _row_class(detector: Detector) -> type[Request]:
+    """Asked of the object: what is made in YAML says there which rows it judges."""
+    name = type(detector).__name__
     try:
-        wanted = get_type_hints(detector.signals).get("row")  # type: ignore[attr-defined]
+        wanted = get_type_hints(detector.signals).get("row")
     except (NameError, AttributeError) as error:
-        raise PlanError(f"{detector.__name__}: {error}; a detector has `def signals(self, row: Request, state: State)`.") from error
+        raise PlanError(f"{name}: {error}; a detector has `def signals(self, row: Request, state: State)`.") from error
     if isinstance(wanted, type) and issubclass(wanted, Request):
         return wanted
-    raise PlanError(f"{detector.__name__}.signals: annotate `row` with the rows that are meant, as in `row: Request`.")
+    raise PlanError(f"{name}.signals: annotate `row` with the rows that are meant, as in `row: Request`.")
 
 
 @contextmanager
@@ -143,6 +145,6 @@ def _located(detector: Detector) -> Iterator[None]:
 
 def _place(detector: Detector, error: Exception) -> str:
     name = f"{type(detector).__name__}.signals"
-    file = inspect.getsourcefile(type(detector).signals)
+    file = inspect.getsourcefile(detector.signals)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f"{name} line {lines[-1]}" if lines else name

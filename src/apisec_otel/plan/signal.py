@@ -35,6 +35,7 @@ class Signal:
 
     entity: Id
     because: str
+    """`{evidence}` in it lists all that was observed: `objects 40 (usually 3) and denied_share 0.5`."""
     when: Logic | None = None
     p: Number | None = None
     severity: Severity | Number | None = None
@@ -86,6 +87,8 @@ def _parts(
             yield literal, words.get(name, _NOT_YET)
         elif name in settings:
             yield literal, _setting(name, settings[name], form or "")
+        elif name == "evidence":
+            yield literal, _observed(evidence)
         elif first in evidence and side in _SIDES:
             yield literal, _number(name, evidence[first][_SIDES.index(side)], form or "")
         else:
@@ -103,6 +106,17 @@ def _setting(name: str, value: object, form: str) -> str:
     if isinstance(value, timedelta):
         return spell(value)
     return _formatted(name, value, form)
+
+
+def _observed(evidence: Mapping[str, tuple[float | None, float | None]]) -> str:
+    """What was observed, and what is usual where that is known."""
+    usual = {name: "" if expected is None else f" (usually {_short(expected)})" for name, (_, expected) in evidence.items()}
+    told = [f"{name} {_short(observed)}{usual[name]}" for name, (observed, _) in evidence.items() if observed is not None]
+    return listed(told) if told else _NOT_YET
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e12 else f"{value:.3g}"
 
 
 def _number(name: str, value: float | None, form: str) -> str:

@@ -22,6 +22,7 @@ from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.engine import Raised as Said
 from apisec_otel.plan.outside import Running
 from apisec_otel.plan.signal import SEVERITIES
+from apisec_otel.processors import river_check
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
 from apisec_otel.spans.batch import Released, SpanBatch
@@ -83,8 +84,11 @@ class Detect:
 
     def verify(self, custom: Mapping[str, str]) -> list[str]:
         """Plans without running and tells what is slow; raises ComponentError or ValueError with what a detector did wrong."""
+        made = {id: each.settings for id, each in self.detectors.items() if hasattr(each.settings, "river")}
+        river_check.refuse(made, custom)
         plans = self.plan(custom=custom)
-        return [*costs(plans.requests), *costs(plans.steps)]
+        told = (note for id, each, *_ in self.running() if id in made for note in river_check.costs(id, each))
+        return [*told, *costs(plans.requests), *costs(plans.steps)]
 
     def reads(self, custom: Mapping[str, str]) -> dict[str, frozenset[str]]:
         """By running detector, the columns that it reads."""

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -122,9 +122,13 @@ def load(file: Path) -> Scenario:
 
 def detector_of(scenario: Scenario) -> Detector:
     """The detector with the scenario's settings, as configuration reads them."""
+    return chosen_of(scenario).detector
+
+
+def chosen_of(scenario: Scenario) -> Chosen:
+    """The same, with its id and q."""
     detect = next(each.settings for each in config_of(scenario).used() if isinstance(each.settings, Detect))
-    found: Detector = next(settings for id, settings, _, _ in detect.running() if id == scenario.detector)
-    return found
+    return next(Chosen(id=id, detector=settings, q=q) for id, settings, _, q in detect.running() if id == scenario.detector)
 
 
 def config_of(scenario: Scenario) -> Config:
@@ -146,7 +150,7 @@ def plan_of(scenario: Scenario) -> Plan:
 
 def plan_with(scenario: Scenario, detector: Detector) -> Plan:
     """The plan of a detector alone, over the columns that the scenario configures."""
-    graph, drafts = draft([Chosen(id=scenario.detector, detector=detector)], custom=config_of(scenario).custom_columns())
+    graph, drafts = draft([replace(chosen_of(scenario), detector=detector)], custom=config_of(scenario).custom_columns())
     return finish(graph, drafts)
 
 

@@ -14,18 +14,18 @@ from apisec_otel.plan.build import Plan, finish
 from apisec_otel.plan.demand import conjuncts
 from apisec_otel.plan.draft import Chosen, draft
 from apisec_otel.plan.node import PlanError
-from apisec_otel.testing.scenarios import Outcome, Scenario, config_of, detector_of, plan_with
+from apisec_otel.testing.scenarios import Outcome, Scenario, chosen_of, config_of, detector_of, plan_with
 
 Runner = Callable[[Scenario, Plan], Outcome]
 
 
-def changes(detector: type[Any], custom: Mapping[str, str] | None = None) -> list[str]:
+def changes(detector: Any, custom: Mapping[str, str] | None = None) -> list[str]:
     """Every change that must be seen: each setting halved and doubled within its bounds, each conjunct of each `when` dropped.
 
     Of settings that are no quantity none is made. `custom` has the kinds of configured columns.
     """
-    graph, drafts = draft([Chosen(id=detector.__name__, detector=detector())], custom=custom)
-    quantities = [name for name, value in dataclasses.asdict(detector()).items() if _is_quantity(value)]
+    graph, drafts = draft([Chosen(id=type(detector).__name__, detector=detector)], custom=custom)
+    quantities = [name for name, value in dataclasses.asdict(detector).items() if _is_quantity(value)]
     settings = [f"{name} {change}" for name in quantities for change in ("halved", "doubled")]
     parts = [(index, part) for index, one in enumerate(drafts) if one.when is not None for part in range(len(conjuncts(graph, one.when)))]
     return settings + [f"signal {index} without conjunct {part}" for index, part in parts]
@@ -63,8 +63,7 @@ def _scaled(scenario: Scenario, field: str, factor: float) -> Plan | None:
 
 
 def _without(scenario: Scenario, signal: int, part: int) -> Plan:
-    chosen = Chosen(id=scenario.detector, detector=detector_of(scenario))
-    graph, drafts = draft([chosen], custom=config_of(scenario).custom_columns())
+    graph, drafts = draft([chosen_of(scenario)], custom=config_of(scenario).custom_columns())
     when = drafts[signal].when
     left = [condition for index, condition in enumerate(conjuncts(graph, when)) if index != part] if when is not None else []
     joined = reduce(lambda a, b: graph.add("and", (a, b), kind="logic"), left) if left else graph.always()

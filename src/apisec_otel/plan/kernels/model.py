@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apisec_otel.errors import suggest
 from apisec_otel.plan.column import Column, Logic, Number, described, one_graph_of
 from apisec_otel.plan.kernel import Kernel, Key, Memory, asked_of
 from apisec_otel.plan.kernels import half_space_trees
@@ -110,15 +111,40 @@ def model(
     ordered = dict(sorted(_checked(memory, features).items()))
     leading = [column.position for column in ordered.values()]
     operands = {"by": by, "taught_by": taught_by, "where": where}
-    if name == half_space_trees.NAME and set(params) <= set(half_space_trees.DEFAULTS):
+    if is_native(name, params):
         at, value = _place(ordered, instead)
-        settings: dict[str, Setting] = {**_bounded(half_space_trees.DEFAULTS | params), "instead": at, "value": value}
+        settings: dict[str, Setting] = {**_bounded({**half_space_trees.DEFAULTS, **params}), "instead": at, "value": value}
         return Number(memory.graph, asked_of(memory, HALF_SPACE_TREES, leading, operands, **settings))
     spec = Model(name, tuple(sorted(_params(name, params).items())), tuple(ordered), instead)
     _place(ordered, instead)
     _try(spec)
     marks: dict[str, Setting] = {"function": memory.graph.function(spec), "model": repr(spec)}
     return Number(memory.graph, asked_of(memory, MODEL, leading, operands, **marks))
+
+
+def is_native(name: str, params: Mapping[str, Param]) -> bool:
+    """Whether it runs natively: half-space trees with no arguments but those that the native ones know."""
+    return name == half_space_trees.NAME and set(params) <= set(half_space_trees.DEFAULTS)
+
+
+def wrong(name: str, params: Mapping[str, Param]) -> Iterator[tuple[str, str]]:
+    """What a model cannot be: of which argument, or nothing where it is the model itself, and what is allowed."""
+    try:
+        taken = list(half_space_trees.DEFAULTS) if name == half_space_trees.NAME else _taken(name)
+        unknown = [param for param in params if param not in taken]
+        yield from ((param, f"{name} takes no {param}; {suggest(param, taken)}") for param in unknown)
+        if not unknown and name == half_space_trees.NAME:
+            yield from _out_of_bounds({**half_space_trees.DEFAULTS, **params})
+        elif not unknown:
+            _try(Model(name, tuple(sorted(_params(name, params).items())), ("a", "b")))
+    except PlanError as error:
+        yield "", str(error).removeprefix("model: ")
+
+
+def words(params: Mapping[str, Param]) -> int:
+    """How many 8-byte words native half-space trees take for each key, and as many again for each feature."""
+    settings = _bounded({**half_space_trees.DEFAULTS, **params})
+    return HALF_SPACE_TREES.largest({**settings}) // 8
 
 
 def _checked(memory: Memory, features: Mapping[str, Number]) -> Mapping[str, Number]:
@@ -141,12 +167,17 @@ def _place(features: Mapping[str, Number], instead: tuple[str, float] | None) ->
 
 
 def _bounded(params: Mapping[str, Param]) -> dict[str, int]:
+    for _, sentence in _out_of_bounds(params):
+        raise PlanError(f"model: {sentence}")
+    settings = {name: int(params[name]) for name in ("height", "window_size", "seed")}
+    return settings | {"trees": int(params["n_trees"])}
+
+
+def _out_of_bounds(params: Mapping[str, Param]) -> Iterator[tuple[str, str]]:
     for name, (least, most) in half_space_trees.BOUNDS.items():
         value = params[name]
         if isinstance(value, Column) or not isinstance(value, int) or not least <= value <= most:
-            raise PlanError(f"model: `{name}` is {value!r}; a whole number from {least} to {most} is wanted.")
-    settings = {name: int(params[name]) for name in ("height", "window_size", "seed")}
-    return settings | {"trees": int(params["n_trees"])}
+            yield name, f"`{name}` is {value!r}; a whole number from {least} to {most} is wanted."
 
 
 def _class(name: str) -> Any:
@@ -167,8 +198,12 @@ def _names() -> list[str]:
 
 
 def _params(name: str, params: Mapping[str, Param]) -> dict[str, Param]:
-    taken = inspect.signature(_class(name)).parameters if callable(_class(name)) else {}
-    return ({"seed": 0} if "seed" in taken else {}) | dict(params)
+    return ({"seed": 0} if "seed" in _taken(name) else {}) | dict(params)
+
+
+def _taken(name: str) -> list[str]:
+    """The arguments of a model."""
+    return list(inspect.signature(_class(name)).parameters) if callable(_class(name)) else []
 
 
 def _try(spec: Model) -> None:

@@ -23,9 +23,15 @@ from apisec_otel.testing.checks.subject import subject
 __all__ = ["Check", "for_detector", "for_processor"]
 
 
-def for_detector(detector: type[Any], *, scenarios: str | Path | None = None) -> list[Check]:
-    """Every check of a detector. `scenarios` is the folder of its YAML files; ValueError when one cannot be read."""
-    one = subject("detectors", detector, scenarios)
+def for_detector(
+    detector: type[Any], *, scenarios: str | Path | None = None, settings: Mapping[str, Any] | None = None, id: str = ""
+) -> list[Check]:
+    """Every check of a detector. `scenarios` is the folder of its YAML files; ValueError when one cannot be read.
+
+    `settings` are those, as in YAML, that it cannot do without. One that is made in YAML (`River`) has its `id` there, and
+    its scenarios say those settings again.
+    """
+    one = subject("detectors", detector, scenarios, settings, id)
     config = next((scenario.config for _, scenario in one.scenarios if scenario.config), {})
     return [*checks_of_settings(one), *declaration.checks(one, config), *stories.checks(one, config)]
 

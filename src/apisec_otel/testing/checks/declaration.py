@@ -70,7 +70,7 @@ def it_plans_the_same_each_time(subject: Subject, config: dict[str, Any]) -> Non
 def it_plans_beside_all_others(subject: Subject, config: dict[str, Any]) -> None:
     """With every installed detector, in the memory that there is by default."""
     with subject.installed():
-        detect = _detect(config, {subject.id: {"mode": "alert"}})
+        detect = _detect(config, {subject.id: {"mode": "alert", **subject.settings}})
         said = [each.detector for each in detect.plan(custom=_custom(config)).statements]
     expect(subject.id in said, "is not in the plan")
 
@@ -158,7 +158,7 @@ def _flood(nodes: list[dict[str, Any]], start: int, length: int) -> tuple[dict[s
 def _alone(subject: Subject, config: dict[str, Any]) -> Any:
     from apisec_otel.builtin import known
 
-    chosen = {id: {"mode": "off"} for id in known("detectors")} | {subject.id: {"mode": "alert"}}
+    chosen = {id: {"mode": "off"} for id in known("detectors")} | {subject.id: {"mode": "alert", **subject.settings}}
     alone = {"processors": {"detect": {"detectors": chosen}}}
     return read([packaged("replay"), f"yaml:{json.dumps(config)}", f"yaml:{json.dumps(alone)}"])
 

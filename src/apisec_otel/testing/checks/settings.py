@@ -86,9 +86,14 @@ def the_schema_has_every_setting(subject: Subject) -> None:
         expect(properties.get(spelled(field.name), {}).get("description"), f"{field.name} is not in the schema with a description")
 
 
-def _defaults(subject: Subject) -> Iterator[tuple[str, Any]]:
+def configured(subject: Subject) -> Any:
+    """Its settings as configuration reads them, with what it cannot do without."""
     with subject.installed():
-        settings = _settings(subject, _config(subject, {}))
+        return _settings(subject, _config(subject, {}))
+
+
+def _defaults(subject: Subject) -> Iterator[tuple[str, Any]]:
+    settings = configured(subject)
     return ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(subject.cls))
 
 

@@ -17,6 +17,7 @@ from apisec_otel.plan.blind import vital
 from apisec_otel.plan.build import Plan, native_name
 from apisec_otel.testing.checks.check import Check, expect, one, same
 from apisec_otel.testing.checks.declaration import plans_of
+from apisec_otel.testing.checks.settings import configured
 from apisec_otel.testing.checks.subject import Subject
 from apisec_otel.testing.scenarios import Scenario, config_of, plan_of, rows_of, rows_to_spans, run_native, run_reference
 from apisec_otel.testing.tight import changes, seen
@@ -48,7 +49,7 @@ def checks(subject: Subject, config: dict[str, Any]) -> list[Check]:
     found = [_of(subject, story, name, scenario) for story in stories for name, scenario in subject.scenarios]
     found += [_of(subject, story, *each) for story in (no_secret_is_told, explain_says_the_same) for each in subject.of_kind("attack")]
     custom = {name: kind for plan in plans for name, kind in plan.source.graph.custom.items()}
-    held = [one(_held_tightly, subject, change, about=change.replace(" ", "_")) for change in changes(subject.cls, custom)]
+    held = [one(_held_tightly, subject, change, about=change.replace(" ", "_")) for change in changes(configured(subject), custom)]
     return [one(every_kind_of_story_is_told, subject), *found, *held]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from apisec_otel.builtin import BUILTIN, known
+from apisec_otel.builtin import BUILTIN, MADE, known
 from apisec_otel.component import Family
 from apisec_otel.testing.scenarios import Scenario, load
 
@@ -28,8 +28,8 @@ class Subject:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """As if its package were installed, where it is not: configuration knows it."""
-        if self.id in known(self.family):
+        """As if its package were installed, where it is not: configuration knows it, as it knows what it makes itself."""
+        if self.id in known(self.family) or any(key in self.settings for key in MADE.get(self.family, {})):
             yield
             return
         BUILTIN[self.family][self.id] = _target(self.cls)
@@ -43,9 +43,11 @@ class Subject:
         return [(name, scenario) for name, scenario in self.scenarios if scenario.kind in kinds]
 
 
-def subject(family: Family, cls: type[Any], scenarios: str | Path | None = None, settings: Mapping[str, Any] | None = None) -> Subject:
+def subject(
+    family: Family, cls: type[Any], scenarios: str | Path | None = None, settings: Mapping[str, Any] | None = None, id: str = ""
+) -> Subject:
     """A component by its class. ValueError when what is installed under its id is another."""
-    id = id_of(family, cls)
+    id = id or id_of(family, cls)
     registered = known(family).get(id)
     if registered and registered.target != _target(cls) and sys.modules.get(registered.target.partition(":")[0]):
         raise ValueError(f"{family}::{id} is {registered.target}, not {_target(cls)}")
