@@ -143,7 +143,7 @@ def test_native_is_the_oracle_however_it_is_cut(seed: int, count: int) -> None:
     model = Model(native.words.hash, syntax_json())
     for at, (row, one, seen) in enumerate(zip(rows, told, columns(rows), strict=True)):
         said = model.take(asked(row, one))
-        assert seen == pytest.approx((said.p, said.score, said.usual), rel=1e-6), f"request {at}: {one}"
+        assert seen == pytest.approx((said.p, said.score, said.usual), rel=1e-9), f"request {at}: {one}"
 
 
 @settings(deadline=None, max_examples=10)
