@@ -26,7 +26,7 @@ use crate::hash::{Hasher, mix};
 use crate::rows::settled::Settled;
 use crate::table::{Metrics, NONE, Table};
 use crate::text::{Features, Scratch, Syntax, features};
-use items::{MOST, Place, Sent};
+use items::{MOST, NAMED, Place, Sent};
 use lessons::Lessons;
 use names::Names;
 use param::Terms;
@@ -36,7 +36,7 @@ const SECOND: i64 = 1_000_000_000;
 /// A parameter that the service has so often elsewhere is less new.
 const ELSEWHERE: u32 = 5;
 /// Names so often seen need no look at their own text.
-const NAMED: u32 = 20;
+const SETTLED: u32 = 20;
 /// Reasons are kept below this probability.
 const TOLD: f64 = 0.05;
 /// What is learned is forgotten when nobody asks for so long.
@@ -104,9 +104,11 @@ pub struct Payload {
     items: Vec<Item>,
     steps: Vec<Step>,
     sent: Names,
+    /// Parameters and headers of the request in hand.
+    offered: usize,
     /// Requests that did not teach, for too many came in a second.
     pub untaught: u64,
-    /// Requests of which some items were not looked at.
+    /// Items that were not looked at, for their request has too many.
     pub cut: u64,
 }
 
@@ -141,6 +143,7 @@ impl Payload {
             items: Vec::new(),
             steps: Vec::new(),
             sent: Names::default(),
+            offered: 0,
             untaught: 0,
             cut: 0,
         })
@@ -239,6 +242,7 @@ impl Payload {
     fn collect(&mut self, r: &Record, member: &Member, values: &[Segment<'_>]) {
         self.items.clear();
         self.sent.clear();
+        self.offered = 0;
         for segment in values {
             let base = mix(segment.node, 1);
             let keys = [base, mix(r.service, 2), mix(r.service, 3)];
@@ -261,6 +265,11 @@ impl Payload {
     }
 
     fn take(&mut self, r: &Record, item: &Sent<'_>) {
+        self.offered += 1;
+        if self.offered > NAMED {
+            self.cut += 1;
+            return;
+        }
         let name = self.hasher.text(item.name);
         let values = mix(r.service, 4);
         let in_service = mix(mix(r.service, name), 5);
@@ -273,7 +282,7 @@ impl Payload {
         let elsewhere = elsewhere.is_some_and(|cells| param::counts(cells).0 > ELSEWHERE);
         let hashed = self.sent.add(name, elsewhere);
         let names = cells(&self.names.table, r.endpoint);
-        let few = names::counts(names).0 < NAMED;
+        let few = names::counts(names).0 < SETTLED;
         if (few || !names::knows(names, hashed)) && item.name.iter().any(is_odd_in_a_name) {
             let keys = [mix(r.service, 7), mix(r.service, 8), values];
             self.add((Place::Name, name), keys, item.name, item.name, how);

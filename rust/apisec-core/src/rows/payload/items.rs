@@ -4,8 +4,10 @@ use serde::Deserialize;
 
 use crate::codec::{Member, Record, visit_attributes};
 
-/// Items of a request at most.
+/// Items of a request that are looked at, at most.
 pub const MOST: usize = 64;
+/// Items of a request whose names are, at most: what is behind them is only counted.
+pub const NAMED: usize = 256;
 
 /// Where an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub fn form<'a>(text: &'a [u8], body: bool, take: &mut dyn FnMut(Sent<'a>)) {
     let pairs = text
         .split(|&byte| byte == b'&')
         .filter(|pair| !pair.is_empty());
-    for pair in pairs.take(MOST) {
+    for pair in pairs {
         let (name, text) = match pair.iter().position(|&byte| byte == b'=') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
             None => (&b"{bare}"[..], pair),
@@ -206,7 +208,8 @@ fn json(text: &[u8], take: &mut dyn FnMut(Sent<'_>)) {
                 let rest = text.get(at..).unwrap_or_default();
                 let more = rest.iter().position(|byte| b",}]".contains(byte));
                 let end = at + more.unwrap_or(rest.len());
-                leaf(&name, text.get(at - 1..end).unwrap_or_default(), take);
+                let word = text.get(at - 1..end).unwrap_or_default();
+                leaf(&name, word.trim_ascii_end(), take);
                 at = end;
             }
         }
@@ -300,6 +303,13 @@ mod tests {
         let told = leaves(r#"{"a": 1, "b": [true, {"c": "x\"y"}], "d": {}}"#);
         let told: Vec<_> = told.iter().map(|(name, text)| (&**name, &**text)).collect();
         assert_eq!(told, [("a", "1"), ("b", "true"), ("c", "x\"y")]);
+    }
+
+    #[test]
+    fn how_json_is_laid_out_is_no_part_of_its_values() {
+        let told = leaves("{\n  \"a\": 1,\n  \"b\": [2 , null\n]\n}\n");
+        let told: Vec<_> = told.iter().map(|(_, text)| &**text).collect();
+        assert_eq!(told, ["1", "2", "null"]);
     }
 
     #[test]

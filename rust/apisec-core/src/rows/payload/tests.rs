@@ -9,6 +9,8 @@ struct Told {
     payload: Payload,
     draw: Draw,
     at: i64,
+    /// Of the last one.
+    reason: Option<Reason>,
 }
 
 impl Told {
@@ -22,6 +24,7 @@ impl Told {
             payload: Payload::new(settings, Hasher::new(&[7; 16]))?,
             draw: Draw(3),
             at: SECOND,
+            reason: None,
         })
     }
 
@@ -46,6 +49,7 @@ impl Told {
         });
         let mut batch = SpanBatch::from_members(vec![member]);
         self.payload.process(&mut batch);
+        self.reason = batch.reasons.pop().map(|(_, reason)| reason);
         batch.record(0).map_or(f64::NAN, |r| r.payload_p)
     }
 
@@ -186,4 +190,16 @@ fn a_set_that_is_full_keeps_what_came_often() {
     let before = view.rarer(3).0;
     lanes::halve_set(&mut set, 16);
     assert!(lanes::Outcomes::new(&set, 16).rarer(3).0 <= before);
+}
+
+#[test]
+fn parameters_past_the_most_are_counted_as_not_looked_at() -> Result<(), String> {
+    let mut told = Told::new(32 << 20)?;
+    let query: Vec<String> = (0..70).map(|at| format!("n{at}=1")).collect();
+    // The path's one segment, new as it is, is an item too.
+    told.ask(1, b"/things", query.join("&").as_bytes());
+    assert_eq!(told.payload.cut, 1 + 70 - 64);
+    told.ask(1, b"/things", "a=1&".repeat(100_000).as_bytes());
+    assert_eq!(told.payload.cut, 7 + 1 + 100_000 - 64);
+    Ok(())
 }
