@@ -14,7 +14,7 @@ const MASS_AT: usize = 3;
 /// when it was last counted), and how many visits went to children of about which count.
 pub const CELLS: usize = MASS_AT + BUCKETS / 2;
 
-/// Segments looked at.
+/// Segments that are steps.
 const DEPTH: usize = 12;
 /// How common a child is that is new.
 const NEW: f64 = 0.2;
@@ -148,7 +148,8 @@ pub fn walk<'a>(
 ) -> f64 {
     let (mut key, mut most, mut lost) = (mix(service, ROOT), 0.0_f64, false);
     let mut node = Node::read(table, key);
-    for text in segments(path) {
+    let (segments, deeper) = segments(path);
+    for text in segments {
         let typed = is_typed(text);
         let word = if typed { TYPED } else { hasher.text(text) };
         let child = mix(key, word);
@@ -176,12 +177,21 @@ pub fn walk<'a>(
         most = most.max(nats(node.p(count)));
     }
     steps.push(Step { node: key, child });
+    if !deeper.is_empty() {
+        values.push(Segment {
+            node: key,
+            text: deeper,
+        });
+    }
     most
 }
 
-fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The segments that are steps of the tree, and what lies deeper: one value, or an attack could stand there unseen.
+fn segments(path: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
     let path = path.strip_prefix(b"/").unwrap_or(path);
-    path.split(|&byte| byte == b'/').take(DEPTH)
+    let deeper = path.splitn(DEPTH + 1, |&byte| byte == b'/').nth(DEPTH);
+    let segments = path.split(|&byte| byte == b'/').take(DEPTH);
+    (segments, deeper.unwrap_or_default())
 }
 
 /// Whether a segment is no word: a number, an id, a list, something encoded.

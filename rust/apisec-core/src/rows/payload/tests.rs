@@ -203,3 +203,12 @@ fn parameters_past_the_most_are_counted_as_not_looked_at() -> Result<(), String>
     assert_eq!(told.payload.cut, 7 + 1 + 100_000 - 64);
     Ok(())
 }
+
+#[test]
+fn what_lies_deep_in_a_path_is_looked_at() -> Result<(), String> {
+    let mut told = Told::new(32 << 20)?;
+    told.usual(400);
+    let deep = [b"/a".repeat(14), b"/1'+or+'1'='1'--".to_vec()].concat();
+    assert!(told.ask(1, &deep, b"") < 1e-4);
+    Ok(())
+}
