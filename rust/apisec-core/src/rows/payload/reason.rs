@@ -50,12 +50,14 @@ impl Payload {
             of,
             ..plain(feature, name)
         };
+        if said.doubled > said.names {
+            return counted("doubled", String::new(), 0.0, n);
+        }
         match (said.missing, new) {
             (Some((_, with, n)), _) => {
                 counted("missing", String::new(), f64::from(with), f64::from(n))
             }
             (None, Some(item)) => counted("name", name(item), 0.0, n),
-            _ if said.doubled > said.names => counted("doubled", String::new(), 0.0, n),
             _ => counted("names", String::new(), 0.0, n),
         }
     }

@@ -212,3 +212,15 @@ fn what_lies_deep_in_a_path_is_looked_at() -> Result<(), String> {
     assert!(told.ask(1, &deep, b"") < 1e-4);
     Ok(())
 }
+
+#[test]
+fn a_doubled_name_is_the_reason_also_where_another_is_new() -> Result<(), String> {
+    let mut told = Told::new(32 << 20)?;
+    told.usual(2_000);
+    told.ask(1, b"/things", b"id=1&id=2&page=1&size=3");
+    let reason = told.reason.ok_or("it is unusual")?;
+    let [_, _, names, doubled] = reason.parts;
+    assert!(doubled > names, "{reason:?}");
+    assert_eq!(reason.feature, "doubled", "{reason:?}");
+    Ok(())
+}
