@@ -83,10 +83,19 @@ pub fn is_cold(service: Option<&[u64]>) -> bool {
     counts(service).0 < WARM || since < WARM
 }
 
+/// What versions and teachers are told apart by; nothing but nobody looks like a place that is empty.
+fn told_apart(id: u64) -> u16 {
+    if id == 0 {
+        0
+    } else {
+        ((id >> 16) as u16).max(1)
+    }
+}
+
 /// Counts a request of a version, which is new or among the last ones.
 pub fn version(cells: &mut [u64], version: u64) {
     let (since, hand) = pair(cells[VERSIONS_AT + 1]);
-    let name = (version >> 16) as u16;
+    let name = told_apart(version);
     let versions = &mut cells[VERSIONS_AT..=VERSIONS_AT];
     let known = version == 0 || (0..VERSIONS).any(|at| lane(versions, at) == name);
     let (since, hand) = if known {
@@ -118,7 +127,7 @@ pub fn begin(cells: &mut [u64]) {
 pub fn spend(cells: &mut [u64], teacher: u64) -> bool {
     let (percentile, _) = pair(cells[1]);
     let purse = tokens(cells);
-    let name = (teacher >> 16) as u16;
+    let name = told_apart(teacher);
     let list = &cells[TEACHERS_AT + 1..];
     let taught = teacher != 0 && (0..TEACHERS).any(|at| lane(list, at) == name);
     if purse < 1.0 || taught {

@@ -224,3 +224,16 @@ fn a_doubled_name_is_the_reason_also_where_another_is_new() -> Result<(), String
     assert_eq!(reason.feature, "doubled", "{reason:?}");
     Ok(())
 }
+
+#[test]
+fn versions_and_teachers_are_known_by_ids_of_any_bits() {
+    let (id, mut cells) = (0xFFFF_0000_0000_FFFF, vec![0; tails::CELLS]);
+    tails::begin(&mut cells);
+    (0..400).for_each(|_| tails::version(&mut cells, 2 << 16));
+    (0..400).for_each(|_| tails::teach(&mut cells, 1.0, false, true));
+    assert!(!tails::is_cold(Some(&cells)));
+    tails::version(&mut cells, id);
+    assert!(tails::is_cold(Some(&cells)), "the version is new");
+    assert!(tails::spend(&mut cells, id), "who never taught may");
+    assert!(!tails::spend(&mut cells, id), "but once");
+}
