@@ -1,161 +1,119 @@
-"""What requests say: the native step against the oracle, request by request, under any cut and over a restart."""
+"""What requests say: the native step against the oracle, request by request, under any cut, in another process and out of room."""
 
 from __future__ import annotations
 
-import json
-import random
+import pickle
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from tests.otlp import attributes, span
+from plans import random_cuts
+from said import Traffic, asked, otlp
 
-from apisec_otel import _native, semconv
-from apisec_otel.component import Host
-from apisec_otel.processors.endpoints import Endpoints
-from apisec_otel.processors.payloads import Payloads
-from apisec_otel.processors.requests import Requests
-from apisec_otel.processors.sessions import Sessions
-from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.config import read
 from apisec_otel.spans.columns import records
 from apisec_otel.spans.syntax import syntax_json
-from apisec_otel.testing.reference.payload import Model, Sent
+from apisec_otel.testing.built import Built
+from apisec_otel.testing.reference.payload import Model
 
-VALUES = (
-    "7",
-    "12",
-    "999",
-    "red",
-    "blue shoes",
-    "o'neill",
-    "a+b",
-    "x~y",
-    "%41%42",
-    "2-1",
-    "ä",
-    "%00",
-    "",
-    "A-9",
-    "0" * 40,
-    "../../etc/passwd",
-)
-ODD = ("1' or '1'='1' --", "<script>alert(1)</script>", "${jndi:ldap://x}", "zz|zz", "q\tq", "é" * 30, "%2527", "b" * 300)
-NAMES = ("id", "page", "q", "sort", "filter[a]", "we~ird", "x")
-WORDS = ("orders", "items", "users", "me", "a", "b", "c")
+STEPS = """
+receivers: {otlp: {protocols: {http: {endpoint: "localhost:0"}}}}
+processors: {requests: {}, endpoints: {}, sessions: {}, payloads: {max_bytes: ROOM}}
+exporters: {debug: {}}
+service:
+  telemetry: {metrics: {level: none}}
+  pipelines: {traces: {receivers: [otlp], processors: [requests, endpoints, sessions, payloads], exporters: [debug]}}
+"""
+ROOM, NARROW = 32 << 20, 64 << 10
 
 
-class Steps:
+def steps(room: int = ROOM) -> Built:
     """One process's steps up to the payloads'."""
-
-    def __init__(self) -> None:
-        self.words = _native.Vocabulary(semconv.vocabulary_json(), bytes(range(16)))
-        host = Host(vocabulary=self.words)
-        self.steps: list[Any] = [kind().build(host) for kind in (Requests, Endpoints, Sessions, Payloads)]
-
-    def take(self, requests: list[bytes]) -> Any:
-        batch = SpanBatch(_native.decode(requests, self.words))
-        for step in self.steps:
-            step.process(batch)
-        return records(batch.native)
+    return Built(read(["yaml:" + STEPS.replace("ROOM", str(room))]))
 
 
-def drawn(chance: random.Random, count: int) -> list[dict[str, Any]]:
-    """Requests that mostly say the usual."""
-    told, at = [], 0.0
-    version = "1"
-    for _ in range(count):
-        at += chance.choice((0, 0.01, 0.3, 1.0))
-        version = str(int(version) + 1) if chance.random() < 0.01 else version
-        pairs = [(name, chance.choice(ODD if chance.random() < 0.05 else VALUES[:6])) for name in NAMES[:2]]
-        if chance.random() < 0.2:
-            pairs += [(chance.choice(NAMES), chance.choice(VALUES)) for _ in range(chance.randint(0, 3))]
-        path = [chance.choice(WORDS[:2]), *([str(chance.randint(1, 99))] if chance.random() < 0.6 else [])]
-        if chance.random() < 0.1:
-            path.append(chance.choice((*WORDS, *VALUES)).replace("/", "%2f"))
-        one = {"at": at, "version": version, "service": chance.choice(("shop", "bank")), "path": "/" + "/".join(path)}
-        one["query"] = "&".join(f"{name}={value}" for name, value in pairs)
-        one["route"] = chance.choice(("/orders/{id}", ""))
-        one["user"] = chance.choice(("ann", "ben", "eve", ""))
-        one["agent"] = chance.choice(("shop/1.0", "shop/1.1", chance.choice(ODD)))
-        if chance.random() < 0.3:
-            one["body"] = json.dumps({"a": chance.randint(1, 9), "b": [chance.choice(VALUES), {"c": True}], "d": chance.choice(ODD)})
-        if chance.random() < 0.3:
-            one["referer"] = chance.choice(VALUES)
-        told.append(one)
-    return told
+def taken(built: Built, requests: list[bytes], cuts: list[int]) -> tuple[Any, dict[int, Any]]:
+    """Rows of the stream cut so, and reasons by row."""
+    rows, reasons = [], {}
+    for start, end in pairwise(cuts):
+        batch = built.take(*requests[start:end])
+        rows.append(records(batch.native))
+        reasons |= {start + row: reason for row, reason in batch.native.reasons()}
+    return np.concatenate(rows), reasons
 
 
-def sent(number: int, one: dict[str, Any]) -> bytes:
-    """As OTLP."""
-    keys = {
-        "http.request.method": "GET",
-        "url.path": one["path"],
-        "url.query": one["query"],
-        "http.route": one["route"],
-        "http.response.status_code": 200,
-        "user.id": one["user"],
-        "client.address": "203.0.113.7",
-        "http.request.body.content": one.get("body", ""),
-        "http.request.header.referer": one.get("referer", ""),
-        "user_agent.original": one["agent"],
-    }
-    made = ExportTraceServiceRequest()
-    group = made.resource_spans.add()
-    group.resource.attributes.extend(attributes({"service.name": one["service"], "service.version": one["version"]}))
-    group.scope_spans.add(spans=[span(number, {key: value for key, value in keys.items() if value != ""}, at=one["at"])])
-    return made.SerializeToString()
+def columns(rows: Any) -> Any:
+    """What is said of each."""
+    return np.array([rows[f"payload_{name}"] for name in ("p", "score", "usual")]).T
 
 
-def asked(row: Any, one: dict[str, Any]) -> Sent:
-    """The same request for the oracle, with the ids that the product gave it."""
-    teacher = next((int(row[name]) for name in ("principal", "session", "client") if row[name]), 0)
-    return Sent(
-        stream=int(row["stream"]),
-        service=int(row["service"]),
-        endpoint=int(row["endpoint"]),
-        teacher=teacher,
-        version=int(row["version"]),
-        late=row["late"] == 1,
-        path=one["path"].encode(),
-        query=one["query"].encode(),
-        agent=one["agent"].encode(),
-        headers=((b"referer", one["referer"].encode()),) if one.get("referer") else (),
-        body=one.get("body", "").encode(),
-    )
+def kept(built: Built) -> dict[str, list[bytes]]:
+    """All that the steps keep."""
+    return {id: list(part.snapshot()) for id, part in built.parts().items()}
 
 
-def columns(rows: Any) -> list[tuple[float, float, float]]:
-    return list(zip(*(rows[f"payload_{name}"].tolist() for name in ("p", "score", "usual")), strict=True))
+def resumed(built: Built, shards: dict[str, list[bytes]]) -> Built:
+    """The same steps, from what others kept."""
+    for id, part in built.parts().items():
+        assert part.restore(shards[id]) == []
+    return built
 
 
-@settings(deadline=None, max_examples=12)
-@given(seed=st.integers(0, 2**32), count=st.sampled_from([1, 60, 500, 900]))
-def test_native_is_the_oracle_however_it_is_cut(seed: int, count: int) -> None:
-    chance = random.Random(seed)
-    told = drawn(chance, count)
-    requests = [sent(number, one) for number, one in enumerate(told, 1)]
-    cuts = sorted({0, count, *(chance.randint(0, count) for _ in range(8))})
-    native = Steps()
-    rows = np.concatenate([native.take(requests[start:end]) for start, end in zip(cuts, cuts[1:], strict=False)])
-    model = Model(native.words.hash, syntax_json())
-    for at, (row, one, seen) in enumerate(zip(rows, told, columns(rows), strict=True)):
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 2**32), count=st.sampled_from([1, 60, 500, 900]), services=st.integers(1, 3))
+def test_native_is_the_oracle_however_it_is_cut(seed: int, count: int, services: int) -> None:
+    told = Traffic(seed, services=services).draw(count)
+    native = steps()
+    rows, reasons = taken(native, [otlp(number, one) for number, one in enumerate(told, 1)], random_cuts(seed, count))
+    model = Model(native.keyed_hash, syntax_json())
+    for at, (row, one, seen) in enumerate(zip(rows, told, columns(rows).tolist(), strict=True)):
         said = model.take(asked(row, one))
         assert seen == pytest.approx((said.p, said.score, said.usual), rel=1e-9), f"request {at}: {one}"
+        assert (at in reasons) == (said.why is not None)
+        if said.why:
+            *why, parts = reasons[at]
+            assert why == list(said.why[:-1]), f"request {at}: {one}"
+            assert list(parts) == pytest.approx(said.why[-1], rel=1e-9)
 
 
 @settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 2**32), cut=st.integers(1, 399))
+def test_a_restart_changes_nothing(seed: int, cut: int) -> None:
+    requests = [otlp(number, one) for number, one in enumerate(Traffic(seed).draw(400), 1)]
+    expected, _ = taken(steps(), requests, [0, cut, 400])
+    first = steps()
+    before, _ = taken(first, requests, [0, cut])
+    after, _ = taken(resumed(steps(), kept(first)), requests[cut:], [0, 400 - cut])
+    np.testing.assert_array_equal(np.concatenate([columns(before), columns(after)]), columns(expected))
+
+
+@pytest.mark.parametrize("cut", [1, 217, 399])
+def test_another_process_goes_on_alike(cut: int, tmp_path: Path) -> None:
+    requests = [otlp(number, one) for number, one in enumerate(Traffic(cut).draw(400), 1)]
+    expected, _ = taken(steps(), requests, [0, cut, 400])
+    first = steps()
+    taken(first, requests, [0, cut])
+    handed, answered = tmp_path / "handed", tmp_path / "answered.npy"
+    handed.write_bytes(pickle.dumps((kept(first), requests[cut:])))
+    subprocess.run([sys.executable, __file__, str(handed), str(answered)], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+    np.testing.assert_array_equal(np.load(answered), columns(expected)[cut:])
+
+
+@settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 2**32))
-def test_a_restart_changes_nothing(seed: int) -> None:
-    chance = random.Random(seed)
-    told = [sent(number, one) for number, one in enumerate(drawn(chance, 400), 1)]
-    cut = chance.randint(0, 400)
-    whole, first, second = Steps(), Steps(), Steps()
-    expected = columns(np.concatenate([whole.take(told[:cut] or told[:1]), whole.take(told[cut:] or told[-1:])]))
-    found = columns(first.take(told[:cut] or told[:1]))
-    for before, after in zip(first.steps, second.steps, strict=True):
-        assert after.restore(list(before.snapshot())) == []
-    found += columns(second.take(told[cut:] or told[-1:]))
-    np.testing.assert_array_equal(found, expected)
+def test_cuts_change_nothing_where_room_is_short(seed: int) -> None:
+    requests = [otlp(number, one) for number, one in enumerate(Traffic(seed, services=3).draw(900), 1)]
+    whole, _ = taken(steps(NARROW), requests, [0, 900])
+    pieces, _ = taken(steps(NARROW), requests, random_cuts(seed, 900))
+    np.testing.assert_array_equal(columns(pieces), columns(whole))
+
+
+if __name__ == "__main__":
+    shards, rest = pickle.loads(Path(sys.argv[1]).read_bytes())
+    np.save(sys.argv[2], columns(taken(resumed(steps(), shards), rest, [0, len(rest)])[0]))

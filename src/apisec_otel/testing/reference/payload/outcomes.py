@@ -1,9 +1,11 @@
-"""Bounded sets of outcomes with their counts, and what follows from them by Good and Turing."""
+"""Bounded sets of outcomes with their counts, and what follows from them by Good and Turing.
+
+Beyond the page: at one observation in eight, one that finds no room takes one from each outcome it passes that was seen less than
+eight times. Without that a set that is full of what came twice would never change again. That counters are halved together at
+60,000 observations is not here.
+"""
 
 from __future__ import annotations
-
-MANY = 60_000
-"""Counters are halved together once there are so many observations."""
 
 
 class Outcomes:
