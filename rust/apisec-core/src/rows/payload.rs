@@ -7,6 +7,8 @@
 mod items;
 mod keep;
 mod lanes;
+#[cfg(test)]
+mod laws;
 mod lessons;
 mod names;
 mod param;

@@ -15,7 +15,8 @@ const SHAPES: usize = 16;
 const LENGTH_AT: usize = 1;
 const CLASS_AT: usize = LENGTH_AT + LENGTHS / 4;
 const SYNTAX_AT: usize = CLASS_AT + CLASSES / 4;
-const SHAPE_AT: usize = SYNTAX_AT + SYNTAX.div_ceil(4);
+/// Where shapes begin: counters are before.
+pub const SHAPE_AT: usize = SYNTAX_AT + SYNTAX.div_ceil(4);
 /// Cells of a parameter: observations and odd lessons, lengths, classes, syntax, shapes.
 pub const CELLS: usize = SHAPE_AT + set_cells(SHAPES);
 

@@ -5,16 +5,16 @@ use crate::kernels::laws::Draw;
 const SYNTAX: &str = include_str!("../../../examples/syntax.json");
 
 /// A step, and requests told to it one by one.
-struct Told {
-    payload: Payload,
-    draw: Draw,
+pub(super) struct Told {
+    pub(super) payload: Payload,
+    pub(super) draw: Draw,
     at: i64,
     /// Of the last one.
     reason: Option<Reason>,
 }
 
 impl Told {
-    fn new(bytes: u64) -> Result<Self, String> {
+    pub(super) fn new(bytes: u64) -> Result<Self, String> {
         let settings = Settings {
             bytes,
             syntax: SYNTAX.to_owned(),
@@ -29,7 +29,7 @@ impl Told {
     }
 
     /// p of a request by somebody, a hundredth of a second after the last.
-    fn ask(&mut self, who: u64, path: &[u8], query: &[u8]) -> f64 {
+    pub(super) fn ask(&mut self, who: u64, path: &[u8], query: &[u8]) -> f64 {
         self.at += SECOND / 100;
         let mut member = Member::empty();
         member.made = [path, query].concat();
@@ -54,7 +54,7 @@ impl Told {
     }
 
     /// So many requests for things by number, of many people.
-    fn usual(&mut self, count: usize) {
+    pub(super) fn usual(&mut self, count: usize) {
         for _ in 0..count {
             let (who, id) = (self.draw.next(500), self.draw.next(900));
             self.ask(who, b"/things", format!("id={id}&page=1").as_bytes());

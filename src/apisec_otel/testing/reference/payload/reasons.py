@@ -106,12 +106,11 @@ def _seen(known: Parameter, item: Item, feature: str) -> int:
 
 
 def _family(item: Item, syntax_json: str) -> str:
-    families: list[str] = json.loads(syntax_json)["families"]
-    return families[item.value[4]]
+    return str(json.loads(syntax_json)["families"][item.value[4]])
 
 
 def _word(at: int) -> str:
-    return _WORDS.get(CLASSES[at], CLASSES[at])
+    return str(_WORDS.get(CLASSES[at], CLASSES[at]))
 
 
 def _shortest(bucket: int) -> int:
