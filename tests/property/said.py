@@ -48,6 +48,7 @@ class Traffic:
     def __init__(self, seed: int, *, services: int = 2) -> None:
         self._chance, self._services = random.Random(seed), services
         self._at, self._version = 0.0, 1
+        self._rollouts = self._chance.choice((0, 0.004, 0.02))
 
     def draw(self, count: int) -> list[Told]:
         """The next ones."""
@@ -60,18 +61,18 @@ class Traffic:
         return self._chance.choice(ODD if self._rarely(0.04) else VALUES if self._rarely(0.1) else USUAL)
 
     def _one(self) -> Told:
-        chance = self._chance
+        chance, form = self._chance, self._rarely(0.15)
         self._at += chance.choice((0, 0.01, 0.3, 1.0)) + (chance.choice((100, 4_000)) if self._rarely(0.005) else 0)
-        self._version += self._rarely(0.004)
+        self._version += self._rarely(self._rollouts)
         return Told(
             at=self._at - (chance.choice((30, 2_000)) if self._rarely(0.01) else 0),
             service=f"shop{chance.randrange(self._services)}",
             version=str(self._version - self._rarely(0.1)),
-            path=self._path(),
-            query=self._pairs(chance.choice((0, 0, 0, 1, 3))),
+            path=b"/form" if form else self._path(),
+            query=self._form() if form else self._pairs(chance.choice((0, 0, 0, 1, 3))),
             agent=chance.choice((b"shop/1.0", b"shop/1.1", b"" if self._rarely(0.5) else chance.choice(ODD))),
-            keys={"http.route": chance.choice(("/orders/{id}", "")), "user.id": chance.choice(("ann", "ben", "eve", "")),
-                  "http.response.status_code": chance.choice((200, 200, 404, 500)), "client.address": f"203.0.113.{chance.randrange(5)}"},
+            keys={"http.route": chance.choice(("/orders/{id}", "")), "user.id": chance.choice(("", f"user{chance.randrange(60)}")),
+                  "http.response.status_code": chance.choice((200, 200, 404, 500)), "client.address": f"203.0.113.{chance.randrange(90)}"},
             sent=self._sent(),
         )  # fmt: skip
 
@@ -93,6 +94,12 @@ class Traffic:
         joined = b"&".join(name + b"=" + value.replace(b"&", b"%26") for name, value in pairs)
         written = chance.choice((b"", b"?", b"&")) * self._rarely(0.1) + joined + chance.choice((b"&bare", b"&")) * self._rarely(0.05)
         return written[: semconv.LIMITS["text"]]  # spans with longer texts are no rows
+
+    def _form(self) -> bytes:
+        """More names than are watched for being always there, of which one may be missing, and a value that is odd but no attack."""
+        missing = self._chance.randrange(30) if self._rarely(0.2) else None
+        fields = [b"f%d=%d" % (at, self._chance.randrange(90)) for at in range(30) if at != missing]
+        return b"&".join([*fields, b"q=" + (b"zz~zz|[x]" if self._rarely(0.25) else b"%d" % self._chance.randrange(90))])
 
     def _sent(self) -> tuple[tuple[str, Text], ...]:
         drawn: list[tuple[str, Text]] = []

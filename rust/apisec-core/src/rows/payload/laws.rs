@@ -143,6 +143,19 @@ fn a_flood_moves_a_key_by_a_500th_and_a_service_by_a_200th() -> Result<(), Strin
     Ok(())
 }
 
+#[test]
+fn who_taught_may_again_after_sixteen_others() {
+    let mut service = vec![0; tails::CELLS];
+    tails::begin(&mut service);
+    let mut spend = |teacher: u64| {
+        (0..400).for_each(|_| tails::earn(&mut service));
+        tails::spend(&mut service, teacher << 16)
+    };
+    assert!(spend(1) && !spend(1));
+    assert!((2..17).all(&mut spend) && !spend(1), "fifteen others");
+    assert!(spend(17) && spend(1), "sixteen");
+}
+
 const SPEC: &str = r#"{
   "kinds": [2], "missing": ["-"], "reserved": "apisec.",
   "columns": [
