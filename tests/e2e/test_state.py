@@ -17,7 +17,7 @@ from parts.running import Apisec, MakeApisec, to_grpc
 from parts.sinks import GrpcSink
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-BATCHES = 3_000
+ENDLESS = 1_000_000
 PER_BATCH = 5
 USERS = 7
 PROBE = 418
@@ -106,8 +106,8 @@ def next_snapshot(path: Path) -> None:
 def test_killed_under_load_it_loses_an_interval_at_most_and_counts_nothing_twice(
     apisec: Apisec, grpc_sink: GrpcSink, snapshot: Path, tmp_path: Path, start: Callable[[Process], Process]
 ) -> None:
-    journal = tmp_path / "journal"
-    arguments = ("grpc", apisec.endpoint("grpc"), journal, "--batches", BATCHES, "--spans", PER_BATCH)
+    journal, enough = tmp_path / "journal", tmp_path / "enough"
+    arguments = ("grpc", apisec.endpoint("grpc"), journal, "--batches", ENDLESS, "--spans", PER_BATCH, "--until", enough)
     insisting = start(running.part("parts.sender", *arguments, log=tmp_path / "sender.log"))
     lost = 0
     for _ in range(2):
@@ -118,13 +118,16 @@ def test_killed_under_load_it_loses_an_interval_at_most_and_counts_nothing_twice
         assert insisting.alive, insisting.output
         lost += len(sender.read_journal(journal)) + 1 - before
         apisec.process.start()
+    next_snapshot(snapshot)
+    enough.touch()
     assert insisting.wait(240) == 0, insisting.output
     acknowledged = [each.batch for each in sender.read_journal(journal)]
-    assert acknowledged == list(range(BATCHES))
+    batches = range(len(acknowledged))
+    assert acknowledged == list(batches)
     arrived = {spans.key(span) for span in spans.spans_of(spans.parse(grpc_sink.bodies()))}
-    sent = spans.spans_of([spans.batch(0, BATCHES * PER_BATCH, 0)])
+    sent = spans.spans_of([spans.batch(0, len(batches) * PER_BATCH, 0)])
     assert {spans.key(span) for span in sent} <= arrived
-    true, found = requests_of(range(BATCHES)), counted(apisec, grpc_sink)
+    true, found = requests_of(batches), counted(apisec, grpc_sink)
     assert all(found[user] <= true[user] for user in true), (found, true)
     assert sum(true.values()) - sum(found.values()) <= lost * PER_BATCH, (found, true, lost)
     assert sum(found.values()) > sum(true.values()) // 2, "something is known"

@@ -1,9 +1,10 @@
 """A sender that never gives up and keeps a journal of what was acknowledged, for tests that kill one side.
 
-    python -m parts.sender grpc|http ENDPOINT JOURNAL --batches 200 --spans 20 [--first 0] [--gzip]        (in tests/e2e)
+    python -m parts.sender grpc|http ENDPOINT JOURNAL --batches 200 --spans 20 [--first 0] [--gzip] [--until FILE]        (in tests/e2e)
 
 Each batch is sent again, the same bytes, until it is accepted. A line `batch NUMBER attempts COUNT` goes into JOURNAL
-after its acknowledgement. Exits 1 when a batch is refused for good or an hour of tries has passed.
+after its acknowledgement. Ends early once FILE exists.
+Exits 1 when a batch is refused for good or an hour of tries has passed.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def insist(client: GrpcClient | HttpClient, request: bytes, seconds: float) -> t
 
 
 def main() -> None:
-    """Sends all batches in order."""
+    """Sends all batches in order, or those before it is told to end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("protocol", choices=["grpc", "http"])
     parser.add_argument("endpoint")
@@ -61,11 +62,14 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--gzip", action="store_true")
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--until", type=Path)
     options = parser.parse_args()
     client = {"grpc": GrpcClient, "http": HttpClient}[options.protocol](options.endpoint, options.gzip)
     now = time.time_ns()
     with options.journal.open("a") as journal:
         for number in range(options.first, options.first + options.batches):
+            if options.until and options.until.exists():
+                break
             reply, attempts = insist(client, body(number, options.spans, now), options.seconds)
             if not reply.accepted:
                 raise SystemExit(f"batch {number} refused after {attempts} tries: {reply}")
