@@ -19,7 +19,8 @@ KEYS = {
     "request": "type time trace_id span_id merged session endpoint score detectors learning",
     "finding": "type id time detector severity trace_id span_id evidence_span_id session score reason suppressed",
     "session": "type session first_time last_time requests score",
-    "summary": "type spans requests sessions findings suppressed decode_errors late evicted seconds",
+    "incident": "type id time state severity findings",
+    "summary": "type spans requests sessions findings incidents suppressed decode_errors late evicted seconds",
 }
 
 
