@@ -1,0 +1,59 @@
+"""Paths that only scanners ask for, found by asking; what one of them was given is proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+from apisec_otel.api import Request, Severity, Signal, State, Times, Within, when
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanHoneypath:
+    """Somebody asks for what only scanners ask for (`/.env`, `/.git/config`: `endpoints::scanner_paths`), and may get it.
+
+    Refused with 4xx it is the Internet's usual noise. Answered with 2xx, by a service that refuses other such paths, it is
+    proof that something lies open. A service that answers every path with one page refuses none, and what many clients are
+    given in a day is a page that the service means to have: neither is raised.
+    """
+
+    owasp: ClassVar[str] = "API8:2023"
+    reference: ClassVar[str] = "docs/playbooks/scan_honeypath.md"
+    technique: ClassVar[str] = "T1595.003"
+    severity: ClassVar[Severity] = "critical"
+    deterministic: ClassVar[bool] = True
+    background: ClassVar[bool] = True
+
+    window: Within = timedelta(hours=24)
+    """What a service refused and gave out is looked at over this long."""
+    refusals: Times = 4
+    """So many such paths a service must have refused for each that it gave out; one that answers all has a page for everything."""
+    usual: Times = 3
+    """Given to more clients than this, it is a page that the service means to have."""
+
+    def signals(self, row: Request, state: State) -> Iterator[Signal]:
+        """Low at each such path that is refused; critical at each such path that a client asks for, once it was given one."""
+        refusal = row.listed & row.failed & (row.status < 500)
+        given = row.listed & row.succeeded & (row.status < 300)
+        refused = state.distinct(row.path, by=row.service, where=refusal, within=self.window)
+        answered = state.distinct(row.path, by=row.service, where=given, within=self.window)
+        clients = state.distinct(row.client, by=row.service, where=given, within=self.window)
+        got = state.distinct(row.path, by=(row.client, row.service), where=given, within=self.window)
+        asked = state.distinct(row.path, by=(row.client, row.service), where=row.listed, within=self.window)
+        yield Signal(
+            when=row.listed & row.failed & (row.status < 500) & (asked >= 1),
+            entity=row.client,
+            severity="low",
+            evidence={"asked": asked},
+            because="{asked.observed:.0f} paths that only scanners ask for were tried in {window}; people try none; this one was refused",
+        )
+        yield Signal(
+            when=row.listed & (got >= 1) & (refused >= self.refusals * answered) & (clients <= self.usual),
+            p=when(row.listed, 1e-12, 1),
+            entity=row.client,
+            evidence={"answered": got, "refused": refused},
+            because="{answered.observed:.0f} paths that only scanners ask for were answered with success, where the service "
+            "refuses such paths ({refused.observed:.0f} in {window})",
+        )
