@@ -47,13 +47,13 @@ class ScanHoneypath:
             entity=row.client,
             severity="low",
             evidence={"asked": asked},
-            because="{asked.observed:.0f} paths that only scanners ask for were tried in {window}; people try none; this one was refused",
+            because="a path that only scanners ask for, refused; one client tried {asked.observed:.0f} in {window}, people try none",
         )
         yield Signal(
             when=row.listed & (got >= 1) & (refused >= self.refusals * answered) & (clients <= self.usual),
             p=when(row.listed, 1e-12, 1),
             entity=row.client,
             evidence={"answered": got, "refused": refused},
-            because="{answered.observed:.0f} paths that only scanners ask for were answered with success, where the service "
-            "refuses such paths ({refused.observed:.0f} in {window})",
+            because="of the paths that only scanners ask for, {answered.observed:.0f} answered with success, where the service "
+            "refused {refused.observed:.0f} in {window}",
         )

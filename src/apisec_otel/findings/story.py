@@ -45,9 +45,9 @@ def _chapter(opening: str, each: Evidence) -> str:
 def _succeeded(evidence: Sequence[Evidence]) -> str:
     times, succeeded = sum(each.times for each in evidence), sum(each.succeeded for each in evidence)
     if not succeeded:
-        return "No request that raised this was answered with success."
+        return "No request that raised it was answered with success."
     named = ", ".join(each.detector for each in evidence if each.succeeded)
-    return f"{succeeded:,} of {times:,} signals are on requests answered with success ({short(named, 120)})."
+    return f"{succeeded:,} of {times:,} were raised on requests that were answered with success ({short(named, 120)})."
 
 
 def _others(case: Case) -> str:

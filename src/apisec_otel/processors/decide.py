@@ -285,8 +285,8 @@ class Decide:
         """Evidence for an incident; what is on trial or allowed is none."""
         if finding.suppressed not in (None, "dedup"):
             return
-        seen = int(record["time"] if finding.step else record["stream"])
-        counts = seen + STEP_WAIT if finding.step else seen
+        seen = int(record["time"])
+        counts = seen + STEP_WAIT if finding.step else int(record["stream"])
         sure = proves(self._traits, finding)
         noise = not sure and is_background(self._traits, finding, record)
         carrier = carrier or finding.session or finding.principal or (finding.endpoint or int(record["service"]) if sure else 0)
