@@ -15,7 +15,7 @@ from apisec_otel.clock import Clock
 from apisec_otel.component import EndpointNames, Exporter, Host, Signal
 from apisec_otel.connectors.outbox import Outbox
 from apisec_otel.findings.finding import Finding, Hash, Rule
-from apisec_otel.findings.gap import gap_finding
+from apisec_otel.findings.gap import DETECTOR, RULE, gap_finding
 from apisec_otel.findings.metrics import Counts
 from apisec_otel.findings.rows import View
 from apisec_otel.findings.wire import Rules, logs_request, spans_request
@@ -80,7 +80,7 @@ class FindingsSettings:
 
     def build(self, host: Host) -> Findings:
         """The running connector; it makes only what some pipeline takes."""
-        rules = {id: Rule.of(id, settings) for id, settings in host.rules.items()}
+        rules = {DETECTOR: RULE, **{id: Rule.of(id, settings) for id, settings in host.rules.items()}}
         takes = {"logs": self.logs, "traces": self.spans, "metrics": self.metrics}
         outputs = {signal: exporters for signal, exporters in host.outputs.items() if exporters and takes[signal]}
         return Findings(
