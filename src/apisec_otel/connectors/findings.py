@@ -14,6 +14,7 @@ from typing import ClassVar, Final, Protocol
 from apisec_otel.clock import Clock
 from apisec_otel.component import EndpointNames, Exporter, Host, Signal
 from apisec_otel.connectors.outbox import Outbox
+from apisec_otel.findings import background, gap
 from apisec_otel.findings.finding import Finding, Hash, Rule
 from apisec_otel.findings.gap import gap_finding
 from apisec_otel.findings.incident import Incident
@@ -26,6 +27,9 @@ from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+OWN: Final = {gap.DETECTOR: gap.RULE, background.DETECTOR: background.RULE}
+"""Findings that no detector raises."""
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
@@ -125,7 +129,7 @@ class Findings:
         names: EndpointNames | None = None,
     ) -> None:
         self._settings, self._sender, self._signals, self._view, self._hash = settings, sender, signals, view, keyed_hash
-        self._clock, self._telemetry, self._rules, self._version = clock, telemetry, rules, version("apisec-otel")
+        self._clock, self._telemetry, self._rules, self._version = clock, telemetry, {**OWN, **rules}, version("apisec-otel")
         self._counts = Counts(clock.now(), names or EndpointNames())
         self._due = clock.now() + self._interval
         self._stopping = threading.Event()

@@ -8,11 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from apisec_otel.findings.finding import Finding, Hash, finding_id
+from apisec_otel.findings.finding import Finding, Hash, Rule, finding_id
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
 
 DETECTOR: Final = "background_scanning"
+RULE: Final = Rule(
+    DETECTOR,
+    "What nobody known tried in a day and was refused everywhere: the Internet's usual noise.",
+    reference="docs/playbooks/background_scanning.md",
+)
+"""What the wire says of it."""
 DAY: Final = 86400 * 10**9
 CALLERS: Final = 4096
 """Callers of a day that are told apart."""

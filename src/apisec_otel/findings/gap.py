@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
-from apisec_otel.findings.finding import Finding, Hash, finding_id
+from apisec_otel.findings.finding import Finding, Hash, Rule, finding_id
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
 
 DETECTOR = "analysis_gap"
+RULE = Rule(DETECTOR, "Spans went on unanalysed.", reference="docs/playbooks/analysis_gap.md")
+"""What the wire says of it."""
 
 
 def gap_finding(keyed_hash: Hash, component: str, reason: str, at: int) -> Finding:

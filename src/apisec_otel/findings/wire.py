@@ -23,15 +23,6 @@ from apisec_otel.spans.batch import Value
 Rules = Mapping[str, Rule]
 """What is known about each detector, by its id."""
 
-OWN: Final = {
-    "background_scanning": Rule(
-        "background_scanning",
-        "What nobody known tried in a day, and was refused everywhere: the Internet's usual noise.",
-        reference="docs/playbooks/background_scanning.md",
-    )
-}
-"""Findings that no detector raises."""
-
 RULESET: Final = "apisec-otel"
 _RULES: Final = uuid.UUID("6f9d3a52-3d0f-5b7c-9e55-2a1c7a5e0b64")
 _SAMPLED_REMOTE_PARENT: Final = 0x301
@@ -56,7 +47,7 @@ def spans_request(findings: Iterable[Finding], rules: Rules, version: str, keyed
 
 def attributes(finding: Finding, rules: Rules) -> dict[str, Value]:
     """All that is said about a finding, as attributes. What is not known is left out."""
-    rule = rules.get(finding.detector) or OWN.get(finding.detector) or Rule(finding.detector)
+    rule = rules.get(finding.detector, Rule(finding.detector))
     stated: dict[str, Value] = {
         semconv.RULE_NAME: rule.name,
         semconv.RULE_UUID: str(uuid.uuid5(_RULES, rule.name)),
