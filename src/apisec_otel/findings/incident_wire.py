@@ -72,5 +72,5 @@ def _record(incident: Incident, rules: Rules, observed: int) -> LogRecord:
 
 def _rfc3339(nanoseconds: int) -> str:
     second, rest = divmod(nanoseconds, 10**9)
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(second, 253_402_300_799))
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
     return f"{at:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

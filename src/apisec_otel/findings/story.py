@@ -62,7 +62,7 @@ def clock(nanoseconds: int) -> str:
     """>>> clock(1_700_000_000 * 10**9)
     '2023-11-14 22:13:20 UTC'
     """
-    seconds = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(nanoseconds // 10**9, 253_402_300_799))
+    seconds = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=nanoseconds // 10**9)
     return f"{seconds:%Y-%m-%d %H:%M:%S} UTC"
 
 

@@ -168,7 +168,8 @@ def test_lines_are_as_promised(run: Run, tmp_path: Path) -> None:
         assert 0 <= line["score"] <= 1
         assert line["score"] == max(line["detectors"].values())
         assert list(line["detectors"]) == [
-            "auth_bruteforce", "bola_enumeration", "bola_walk", "request_anomaly", "scan_honeypath", "scan_probing", "session_conduct", "session_evidence",
+            "auth_bruteforce", "bola_enumeration", "bola_walk", "request_anomaly", "scan_honeypath", "scan_probing",
+            "session_conduct", "session_evidence",
         ]  # fmt: skip
         assert line["endpoint"].split(" ")[0] in ("vampi", "shop")
 
