@@ -110,17 +110,8 @@ class Backend:
 
 def sent(decide, said, **settings):
     backend = Backend()
-    findings = Findings(
-        FindingsSettings(**settings),
-        Fan({"logs": [backend]}),
-        frozenset({"logs"}),
-        VIEW,
-        keyed_hash,
-        ManualClock(),
-        Telemetry(),
-        RULES,
-        NAMES,
-    )
+    out, now, counts = Fan({"logs": [backend]}), ManualClock(), Telemetry()
+    findings = Findings(FindingsSettings(**settings), out, frozenset({"logs"}), VIEW, keyed_hash, now, counts, RULES, NAMES)
     made = batch(said)
     decide.process(made)
     findings.consume(made)
