@@ -27,6 +27,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from apisec_otel.errors import ApisecError
+from apisec_otel.findings import background
 
 WATCHED = {
     "login brute force": ("auth_",),
@@ -155,9 +156,9 @@ class Story:
         return [name for name in WATCHED if name not in self.attacks or not self.attacks[name].found]
 
     def others(self) -> list[Finding]:
-        """Findings about anybody but the attackers."""
+        """Findings about anybody but the attackers; what sums up the day is about nobody."""
         attackers = {attack.client for attack in self.attacks.values()}
-        return [finding for finding in self.findings if finding.client not in attackers]
+        return [finding for finding in self.findings if finding.client not in attackers and finding.detector != background.DETECTOR]
 
     def _count(self, span: Mapping[str, Any]) -> None:
         self.spans += 1
