@@ -291,7 +291,7 @@ class Decide:
         noise = not sure and is_background(self._traits, finding, record)
         carrier = carrier or finding.session or finding.principal or (finding.endpoint or int(record["service"]) if sure else 0)
         if noise:
-            self._background.count(finding.detector, carrier, counts)
+            self._background.count(finding.detector, int(record["client"]) or carrier, counts)
         if carrier:
             self.incidents.add(carrier, evidence_of(finding, seen, sure=sure, counts=not noise), counts)
 

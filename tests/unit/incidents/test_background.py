@@ -1,6 +1,7 @@
 """The Internet's usual noise is no incident, and is told of once a day."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from fakes import Row
@@ -10,8 +11,9 @@ DAY = 86400
 NOBODY = Row(user=None, status=404)
 
 
-def noise(at: float, *, entity: int = 7, row: Row = NOBODY, **more) -> Said:
+def noise(at: float, *, entity: int = 7, row: Row | None = None, **more) -> Said:
     """What would be an incident by its points."""
+    row = row or replace(NOBODY, client=f"203.0.113.{entity}")
     return raised(at, "noise", entity=entity, row=row, p=1e-30, **more)
 
 
