@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from apisec_otel.api import Request, Severity, Signal, State, Times, Within, when
+from annotated_types import Interval
+
+from apisec_otel.api import Request, Severity, Signal, State, Within, when
+
+_MOST = 8
+"""From so many paths given out on, a service is one that answers everything: no count of refusals is enough."""
+_Few = Annotated[int, Interval(ge=1, le=64)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +34,21 @@ class ScanHoneypath:
 
     window: Within = timedelta(hours=24)
     """What a service refused and gave out is looked at over this long."""
-    refusals: Times = 4
+    refusals: _Few = 4
     """So many such paths a service must have refused for each that it gave out; one that answers all has a page for everything."""
-    usual: Times = 3
+    usual: _Few = 3
     """Given to more clients than this, it is a page that the service means to have."""
 
     def signals(self, row: Request, state: State) -> Iterator[Signal]:
         """Low at each such path that is refused; critical at each such path that a client asks for, once it was given one."""
         refusal = row.listed & row.failed & (row.status < 500)
         given = row.listed & row.succeeded & (row.status < 300)
-        refused = state.distinct(row.path, by=row.service, where=refusal, within=self.window)
-        answered = state.distinct(row.path, by=row.service, where=given, within=self.window)
-        clients = state.distinct(row.client, by=row.service, where=given, within=self.window)
-        got = state.distinct(row.path, by=(row.client, row.service), where=given, within=self.window)
-        asked = state.distinct(row.path, by=(row.client, row.service), where=row.listed, within=self.window)
+        who, kept = (row.client, row.service), _MOST * self.refusals - 1
+        refused = state.distinct(row.path, by=row.service, where=refusal, within=self.window, limit=kept)
+        answered = state.distinct(row.path, by=row.service, where=given, within=self.window, limit=_MOST)
+        clients = state.distinct(row.client, by=row.service, where=given, within=self.window, limit=self.usual + 1)
+        got = state.distinct(row.path, by=who, where=given, within=self.window, limit=_MOST)
+        asked = state.distinct(row.path, by=who, where=row.listed, within=self.window, limit=kept)
         yield Signal(
             when=row.listed & row.failed & (row.status < 500) & (asked >= 1),
             entity=row.client,
