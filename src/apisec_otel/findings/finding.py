@@ -62,6 +62,10 @@ class Raised(Protocol):
         """What a person reads."""
 
     @property
+    def rank(self) -> float:
+        """How suspicious its session is as of the requests judged in order before it, 0 to 1; 0 when not known."""
+
+    @property
     def shadow(self) -> bool:
         """By a detector on trial: it is told, and neither written on the span nor counted as risk."""
 

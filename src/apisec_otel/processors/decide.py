@@ -20,7 +20,7 @@ from apisec_otel.findings.incident import Incident
 from apisec_otel.findings.incidents import Incidents, IncidentSettings
 from apisec_otel.findings.links import Links, LinkSettings
 from apisec_otel.findings.repeats import Repeats
-from apisec_otel.findings.risk import EntityRisk
+from apisec_otel.findings.risk import EntityRisk, weighed
 from apisec_otel.findings.rows import Mark, Records, View
 from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
@@ -300,7 +300,7 @@ class Decide:
         if signal.shadow:
             return 0.0, "shadow"
         near = self._links.near(carrier, self._now) if self._links is not None and carrier else ()
-        risk = self._risk.add(carrier, (signal.detector, endpoint), signal.score, self._now, near)
+        risk = self._risk.add(carrier, (signal.detector, endpoint), weighed(signal.score, signal.rank), self._now, near)
         repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), level, self._now)
         return risk, "dedup" if repeated else None
 

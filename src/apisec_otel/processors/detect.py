@@ -25,6 +25,7 @@ from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors import river_check
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
+from apisec_otel.processors.ranking import SHARE, Ranking
 from apisec_otel.spans.batch import Released, SpanBatch
 
 Mode = Literal["alert", "shadow", "off"]
@@ -99,7 +100,7 @@ class Detect:
 
         `meanings` says what the values of columns depend on, `custom` of which kinds configured columns are.
         """
-        return plan.plans(self._chosen(), memory=self.max_bytes, meanings=meanings, custom=custom)
+        return plan.plans(self._chosen(), memory=self.max_bytes - self.max_bytes // SHARE, meanings=meanings, custom=custom)
 
     def coverage(self, custom: Mapping[str, str] | None = None) -> Coverage:
         """What the running detectors read of requests, and which of them are blind without it."""
@@ -124,6 +125,9 @@ class Detect:
         shadow = frozenset(id for id, _, mode, _ in self.running() if mode == "shadow")
         running = Detecting(engine(plans.requests), shadow, host, tell_shadow=tell_shadow)
         running.in_order(engine(plans.steps), Ordering(self.max_held, host))
+        ranking = [at for at, each in enumerate(plans.steps.statements) if each.ranks and each.detector not in shadow]
+        if ranking:
+            running.ranked(Ranking(ranking, self.max_bytes // SHARE, host))
         return running
 
 
@@ -141,6 +145,8 @@ class Raised:
     entity_kind: str
     evidence: Mapping[str, tuple[float, float]]
     sentence: str
+    rank: float = 0.0
+    """How suspicious its session is as of the row, 0 to 1; 0 when not known."""
     shadow: bool = False
     """By a detector on trial: told, and nothing more."""
 
@@ -152,6 +158,7 @@ class Detecting:
         self._engine, self._shadow, self._host, self._tell_shadow = engine, shadow, host, tell_shadow
         self._covering: Covering | None = None
         self._ordering: Ordering | None = None
+        self._ranking: Ranking | None = None
         self._steps = engine
         self._owasp: dict[str, str] = {}
         self._watch(engine)
@@ -160,6 +167,10 @@ class Detecting:
         """Judges requests in order as well."""
         self._steps, self._ordering = engine, ordering
         self._watch(engine)
+
+    def ranked(self, ranking: Ranking) -> None:
+        """Ranks the sessions of what is raised as well."""
+        self._ranking = ranking
 
     def _watch(self, engine: Engine) -> None:
         host = self._host
@@ -197,6 +208,8 @@ class Detecting:
                 self._covering.advance(batch.now)
         if self._ordering is not None and batch.steps is not None:
             self._judge_in_order(batch.steps, None if batch.now is None else self._ordering.bound())
+        if self._ranking is not None:
+            self._ranking.rank(batch, self._steps.ranks)
 
     def _judge_as_they_come(self, batch: SpanBatch, steps: Released | None) -> None:
         """The rows of the batch, and between them those of gateways whose time to wait is over."""
@@ -257,9 +270,13 @@ class Detecting:
                 cold += kept.restore(shard[1:] for shard in group)
         return cold + [each for kept in waiting.values() for each in kept.restore(())]
 
-    def _kept(self) -> dict[bytes, Engine | Ordering]:
-        requests: dict[bytes, Engine | Ordering] = {b"r": self._engine}
-        return requests if self._ordering is None else requests | {b"s": self._steps, b"h": self._ordering}
+    def _kept(self) -> dict[bytes, Engine | Ranking | Ordering]:
+        kept: dict[bytes, Engine | Ranking | Ordering] = {b"r": self._engine}
+        if self._ordering is not None:
+            kept |= {b"s": self._steps}
+        if self._ranking is not None:
+            kept |= {b"k": self._ranking}
+        return kept if self._ordering is None else kept | {b"h": self._ordering}
 
     def restart(self) -> None:
         """Ends a recording: windows close, tallies and flags go, baselines stay."""
@@ -267,6 +284,8 @@ class Detecting:
         if self._ordering is not None:
             self._steps.restart()
             self._ordering.restart()
+        if self._ranking is not None:
+            self._ranking.restart()
 
     def _words(self, batch: SpanBatch, row: int) -> dict[str, str]:
         endpoint = self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))

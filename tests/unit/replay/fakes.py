@@ -137,6 +137,7 @@ class Signal:
     entity_kind: str = "principal"
     evidence: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"objects": (41.0, 8.0)})
     sentence: str = "41 objects of shop GET /orders/{id}"
+    rank: float = 0.0
     shadow: bool = False
 
 
