@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -13,9 +15,14 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from apisec_otel import semconv
+from apisec_otel.findings.severity import SEVERITIES, Level
+from apisec_otel.findings.text import escape, short
 
-SEVERITIES: Final = ("info", "low", "medium", "high", "critical")
 STATES: Final = ("open", "updated", "closed")
+STORY: Final = 2_048
+"""Bytes of a story; of any other text 255."""
+MOST: Final = 64
+"""Findings, and detectors, that are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +43,8 @@ class Notice:
     """The worst one."""
     detectors: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
-    owasp: str = ""
+    owasp: tuple[str, ...] = ()
+    """Of the same detectors, the worst first."""
     risk: float = 0.0
     entity_type: str = ""
     entity_id: str = ""
@@ -47,12 +55,21 @@ class Notice:
 
     @property
     def key(self) -> str:
-        """Which change this is: who is told twice knows it by this."""
-        return f"{self.id}-{self.state}-{self.time}"
+        """Which change this is: who is told twice knows it by this. Of ASCII, whatever the id is."""
+        return quote(f"{self.id}-{self.state}-{self.time}", safe="")
+
+    @property
+    def runbook(self) -> str:
+        """The playbook's URL; empty when it is referred to in another way."""
+        return self.reference if self.reference.startswith(("http://", "https://")) else ""
 
     def is_at_least(self, severity: str) -> bool:
         """Whether it is that severe or more."""
-        return SEVERITIES.index(self.severity) >= SEVERITIES.index(severity)
+        return Level.of(self.severity) >= Level.of(severity)
+
+    def is_at_most(self, severity: str) -> bool:
+        """Whether it is no more severe than that."""
+        return Level.of(self.severity) <= Level.of(severity)
 
     def row(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -60,15 +77,21 @@ class Notice:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Notice:
-        """From what JSON gives back."""
+        """From what JSON gives back; TypeError or ValueError when it was no notice."""
         known = {each.name for each in fields(cls)}
         said: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items() if name in known}
-        return cls(**said)
+        made = cls(**said)
+        if made.state not in STATES or made.severity not in SEVERITIES or not isinstance(made.time, int):
+            raise ValueError("no change of an incident")
+        return made
 
 
-def notices(requests: Sequence[bytes]) -> list[Notice]:
-    """The changes of incidents that log requests tell of, in order; all else is passed over. ValueError: no request of logs."""
-    return [_notice(record) for request in requests for record in _records(request) if record.event_name == semconv.INCIDENT_EVENT]
+def notices(requests: Sequence[bytes], now: int) -> list[Notice]:
+    """The changes of incidents that log requests tell of, in order; all else is passed over. `now`: ns, of those without a time.
+
+    One that has no id has an empty one. ValueError: no request of logs.
+    """
+    return [_notice(record, now) for request in requests for record in _records(request) if record.event_name == semconv.INCIDENT_EVENT]
 
 
 def _records(request: bytes) -> Iterator[LogRecord]:
@@ -81,33 +104,39 @@ def _records(request: bytes) -> Iterator[LogRecord]:
             yield from scope.log_records
 
 
-def _notice(record: LogRecord) -> Notice:
+def _notice(record: LogRecord, now: int) -> Notice:
     said = {each.key: _plain(each.value) for each in record.attributes}
-
-    def text(key: str) -> str:
-        value = said.get(key, "")
-        return value if isinstance(value, str) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-    state, severity = text(semconv.INCIDENT_STATE), text(semconv.SEVERITY)
+    text = {key: ", ".join(_texts(value)) for key, value in said.items()}
+    time = record.time_unix_nano or record.observed_time_unix_nano or now
     return Notice(
-        id=text(semconv.INCIDENT_ID),
-        state=state if state in STATES else "updated",
-        time=record.time_unix_nano,
-        first=_nanoseconds(text(semconv.INCIDENT_FIRST)) or record.time_unix_nano,
-        severity=severity if severity in SEVERITIES else "medium",
-        story=record.body.string_value,
-        detector=text(semconv.FINDING),
+        id=short(text.get(semconv.INCIDENT_ID, "")),
+        state=_one_of(STATES, text.get(semconv.INCIDENT_STATE), "updated"),
+        time=time,
+        first=min(time, _nanoseconds(text.get(semconv.INCIDENT_FIRST, "")) or time),
+        severity=_one_of(SEVERITIES, text.get(semconv.SEVERITY), "medium"),
+        story=_told(record.body.string_value),
+        detector=short(text.get(semconv.FINDING, "")),
         detectors=_texts(said.get(semconv.FINDINGS)),
         findings=_texts(said.get(semconv.INCIDENT_FINDINGS)),
-        owasp=text(semconv.OWASP),
+        owasp=_texts(said.get(semconv.OWASP)),
         risk=_number(said.get(semconv.RISK_SCORE)),
-        entity_type=text(semconv.ENTITY_TYPE),
-        entity_id=text(semconv.ENTITY_ID),
-        endpoint=text(semconv.ENDPOINT),
-        service=text("service.name"),
-        reference=text(semconv.RULE_REFERENCE),
+        entity_type=short(text.get(semconv.ENTITY_TYPE, "")),
+        entity_id=short(text.get(semconv.ENTITY_ID, "")),
+        endpoint=short(text.get(semconv.ENDPOINT, "")),
+        service=short(text.get("service.name", "")),
+        reference=short(text.get(semconv.RULE_REFERENCE, "")),
         trace_id=record.trace_id.hex(),
     )
+
+
+def _told(story: str) -> str:
+    """A story's lines, each without control characters."""
+    cut = story.encode(errors="replace")[:STORY].decode(errors="ignore")
+    return "\n".join(map(escape, cut.splitlines()))
+
+
+def _one_of(known: Sequence[str], word: str | None, other: str) -> str:
+    return word if word is not None and word in known else other
 
 
 def _plain(value: AnyValue) -> Any:
@@ -118,22 +147,29 @@ def _plain(value: AnyValue) -> Any:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()
+    """One text or several, as several."""
+    several = value if isinstance(value, list) else [] if value in (None, "") else [value]
+    return tuple(short(str(each)) for each in several[:MOST])
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0
 
 
 def _nanoseconds(text: str) -> int:
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 1e9)
-    except ValueError:
+        said = datetime.fromisoformat(text)
+        return max(0, (said.replace(tzinfo=said.tzinfo or UTC) - _EPOCH) // _MICROSECOND * 1000)
+    except (ValueError, OverflowError):
         return 0
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def rfc3339(nanoseconds: int) -> str:
     """>>> rfc3339(1_700_000_000_500_000_000)
     '2023-11-14T22:13:20.500Z'
     """
-    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_EPOCH + timedelta(microseconds=nanoseconds // 1000)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

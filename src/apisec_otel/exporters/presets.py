@@ -14,6 +14,7 @@ PAGERDUTY: Final = "https://events.pagerduty.com/v2/enqueue"
 LONGEST: Final = 1024
 """Characters of PagerDuty's summary; Slack's sections take 3,000."""
 _GRADES: Final = {"info": "info", "low": "warning", "medium": "warning", "high": "error", "critical": "critical"}
+_NOTHING: Final[tuple[object, ...]] = ("", [], (), 0.0)
 _ACTIONS: Final = {"open": "trigger", "updated": "trigger", "closed": "resolve"}
 
 
@@ -28,31 +29,30 @@ def cloudevent(notice: Notice, link: str) -> dict[str, Any]:
         "subject": notice.id,
         "time": rfc3339(notice.time),
         "datacontenttype": "application/json",
-        "data": {name: value for name, value in data.items() if value not in ("", [], ())},
+        "data": {name: value for name, value in data.items() if value not in _NOTHING},
     }
 
 
-def slack(notice: Notice, link: str) -> dict[str, Any] | None:
-    """A message of an incoming webhook; none for an update, as a message cannot be changed and each would be a new one."""
-    if notice.state == "updated":
-        return None
+def slack(notice: Notice, link: str) -> dict[str, Any]:
+    """A message of an incoming webhook. What callers chose is text in it: neither link nor mention, in the header neither emoji."""
     word = "closed" if notice.state == "closed" else notice.severity
     title = f"[{word}] {notice.endpoint or notice.service or 'API incident'}"
     facts = [
         f"*Detectors*: {', '.join(notice.detectors) or notice.detector}",
         f"*{notice.entity_type or 'Entity'}*: {notice.entity_id or '?'}",
     ]
-    links = [f"<{url}|{name}>" for url, name in ((link, "trace"), (_url(notice.reference), "playbook")) if url]
+    links = [f"<{url}|{name}>" for url, name in ((link, "trace"), (notice.runbook, "playbook")) if url]
     blocks = [
-        {"type": "header", "text": {"type": "plain_text", "text": title[:150]}},
-        {"type": "section", "text": {"type": "mrkdwn", "text": _escaped(notice.story or title)[:3000]}},
-        {"type": "context", "elements": [{"type": "mrkdwn", "text": each[:2000]} for each in (*map(_escaped, facts), *links)]},
+        {"type": "header", "text": {"type": "plain_text", "text": title[:150], "emoji": False}},
+        {"type": "section", "text": _verbatim(_escaped(notice.story or title)[:3000])},
+        {"type": "context", "elements": [_verbatim(each[:2000]) for each in (*map(_escaped, facts), *links)]},
     ]
     return {"text": _escaped(f"{title}: {notice.story}")[:3000], "blocks": blocks}
 
 
 def pagerduty(notice: Notice, link: str, routing_key: str) -> dict[str, Any]:
     """An event of the Events API v2: all changes of an incident are one alert, by its id."""
+    known = {"component": notice.endpoint, "group": notice.service, "class": ", ".join(notice.owasp)}
     event: dict[str, Any] = {
         "routing_key": routing_key,
         "event_action": _ACTIONS[notice.state],
@@ -63,18 +63,16 @@ def pagerduty(notice: Notice, link: str, routing_key: str) -> dict[str, Any]:
             "source": notice.service or "apisec-otel",
             "severity": _GRADES[notice.severity],
             "timestamp": rfc3339(notice.time),
-            "component": notice.endpoint,
-            "group": notice.service,
-            "class": notice.owasp,
-            "custom_details": {name: value for name, value in notice.row().items() if value not in ("", [], ())},
+            **{name: value for name, value in known.items() if value},
+            "custom_details": {name: value for name, value in notice.row().items() if value not in _NOTHING},
         },
     }
-    links = [{"href": url, "text": name} for url, name in ((link, "trace"), (_url(notice.reference), "playbook")) if url]
+    links = [{"href": url, "text": name} for url, name in ((link, "trace"), (notice.runbook, "playbook")) if url]
     return event | ({"links": links} if links else {})
 
 
-def _url(reference: str) -> str:
-    return reference if reference.startswith(("http://", "https://")) else ""
+def _verbatim(text: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _escaped(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,6 @@ from tests.unit.exporters.conftest import START, Receiver, told
 
 from apisec_otel.clock import ManualClock
 from apisec_otel.component import Host
-from apisec_otel.exporters import post
 from apisec_otel.exporters.webhook import Webhook, WebhookSettings
 
 
@@ -93,50 +93,48 @@ def test_a_redirect_is_not_followed(receivers: Callable[[], Receiver], host: Hos
     assert host.telemetry.value("otelcol_exporter_send_failed_log_records", exporter="webhook/own") == 1
 
 
-def test_a_private_target_is_never_spoken_to(receiver: Receiver, host: Host, caplog: pytest.LogCaptureFixture) -> None:
-    port = receiver.url.rpartition(":")[2]
-    for name in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
-        hook = webhook(f"http://{name}:{port}/secret-path", host, allow_private=False)
-        hook.export("logs", [told()])
-        hook.turn()
-    assert not receiver.bodies
-    assert "private; set allow_private" in caplog.text and "secret-path" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "address", ["10.0.0.8", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:192.168.1.1", "0.0.0.0", "224.0.0.1", "100.64.0.1"]
-)
-def test_which_addresses_are_private(address: str) -> None:
-    with pytest.raises(post.PrivateTargetError):
-        post.Post("http://x.example.org", timeout=1, allow_private=False)._check(address)
-
-
-def test_public_addresses_may_be_spoken_to() -> None:
-    for address in ("93.184.216.34", "2606:2800:220:1::1"):
-        post.Post("http://x.example.org", timeout=1, allow_private=False)._check(address)
-
-
 def test_what_waits_outlives_the_process(receiver: Receiver, kept: Host, clock: ManualClock) -> None:
     receiver.answers.append((503, {}))
-    before = webhook(receiver.url, kept)
+    before = webhook(receiver.url, kept, secret=SecretStr("s3cret"))
+    before.start()
     before.export("logs", [told(), told("b2")])
-    before.turn()
     before.stop()
     clock.advance(5)
+    receiver.bodies.clear()
     after = webhook(receiver.url, kept)
-    after.turn()
-    assert [json.loads(body)["subject"] for body in receiver.bodies] == ["a1", "a1", "b2"]
-    assert len(list(kept.directory.rglob("*.sqlite"))) == 1  # type: ignore[union-attr]
+    after.start()
     after.stop()
+    assert [json.loads(body)["subject"] for body in receiver.bodies] == ["a1", "b2"]
     again = webhook(receiver.url, kept)
-    again.turn()
-    assert len(receiver.bodies) == 3
+    again.start()
+    again.stop()
+    assert len(receiver.bodies) == 2
 
 
-def test_what_does_not_fit_and_what_is_old_is_counted(receiver: Receiver, host: Host, clock: ManualClock) -> None:
-    hook = webhook(receiver.url, host, queue=2)
-    hook.export("logs", [told("a1"), told("b2"), told("c3")])
-    assert host.telemetry.value("apisec_pager_dropped", exporter="webhook/own", reason="full") == 1
+def test_a_secret_never_lies_in_what_waits(receiver: Receiver, kept: Host) -> None:
+    receiver.answers += [(503, {})] * 9
+    hook = webhook(
+        f"{receiver.url}/s3cret", kept, preset="pagerduty", routing_key=SecretStr("s3cret"), headers={"X-Key": SecretStr("s3cret")}
+    )
+    hook.start()
+    hook.export("logs", [told()])
+    hook.stop()
+    (file,) = kept.directory.rglob("*.sqlite")  # type: ignore[union-attr]
+    assert b"Somebody read" in file.read_bytes() and b"s3cret" not in file.read_bytes()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_what_does_not_fit_drops_the_oldest_updates_first(receiver: Receiver, host: Host) -> None:
+    hook = webhook(receiver.url, host, queue=3)
+    hook.export("logs", [told(), told(state="updated", at=1), told("b2"), told("c3"), told("d4")])
+    assert host.telemetry.value("apisec_pager_dropped", exporter="webhook/own", reason="full") == 2
+    hook.turn()
+    assert [json.loads(body)["subject"] for body in receiver.bodies] == ["b2", "c3", "d4"]
+
+
+def test_what_is_old_is_dropped_and_counted(receiver: Receiver, host: Host, clock: ManualClock) -> None:
+    hook = webhook(receiver.url, host)
+    hook.export("logs", [told(), told("b2")])
     assert host.telemetry.value("apisec_pager_waiting", exporter="webhook/own") == 2
     clock.advance(25 * 3600)
     hook.turn()
@@ -158,10 +156,23 @@ def test_slack_gets_messages_in_which_callers_words_are_words(receiver: Receiver
     clock.advance(1)
     hook.turn()
     opened, closed = map(json.loads, receiver.bodies)
-    assert "&lt;b&gt; of others &amp; more" in opened["blocks"][1]["text"]["text"]
+    assert "&lt;b&gt; of others &amp; more" in opened["blocks"][1]["text"]["text"] and opened["blocks"][1]["text"]["verbatim"]
     assert opened["blocks"][0]["text"]["text"] == "[high] shop GET /orders/{id}"
     assert closed["blocks"][0]["text"]["text"].startswith("[closed]")
     assert opened["blocks"][2]["elements"][-1]["text"] == "<https://t.example.org/000102030405060708090a0b0c0d0e0f|trace>"
+
+
+def test_slack_hears_of_an_incident_that_becomes_worse(receiver: Receiver, kept: Host, clock: ManualClock) -> None:
+    hook = webhook(receiver.url, kept, preset="slack", min_severity="high")
+    hook.export("logs", [told(**{"apisec.severity": "medium"}), told(state="updated", at=1)])
+    hook.start()
+    hook.stop()
+    clock.advance(5)
+    after = webhook(receiver.url, kept, preset="slack")
+    after.start()
+    after.export("logs", [told(state="updated", at=2), told(state="updated", at=3, **{"apisec.severity": "critical"})])
+    after.stop()
+    assert [json.loads(body)["text"].partition("]")[0] for body in receiver.bodies] == ["[high", "[critical"]
 
 
 def test_pagerduty_gets_one_alert_an_incident(receiver: Receiver, host: Host) -> None:
@@ -195,11 +206,26 @@ def test_a_thread_of_its_own_sends(receiver: Receiver, host: Host) -> None:
 def test_garbage_is_refused_and_a_stranger_s_record_is_taken_as_it_is(receiver: Receiver, host: Host) -> None:
     hook = webhook(receiver.url, host)
     assert not hook.export("logs", [b"\xff\xff"]).accepted
-    odd = {"apisec.severity": "terrible", "apisec.incident.first_time": "yesterday", "apisec.findings": "one"}
-    assert hook.export("logs", [told("", "gone", **odd)]).accepted
+    odd = {
+        "apisec.severity": "terrible",
+        "apisec.incident.first_time": "0001-01-01",
+        "apisec.findings": "one",
+        "apisec.risk.score": math.nan,
+        "apisec.endpoint": "GET /\x1b[2J",
+    }
+    assert hook.export("logs", [told("", **odd), told("ïd", "gone", **odd)]).accepted
     hook.turn()
     (event,) = map(json.loads, receiver.bodies)
     assert event["type"] == "apisec.incident.updated" and event["data"]["severity"] == "medium"
+    assert event["data"]["detectors"] == ["one"] and event["data"]["endpoint"] == "GET /\\x1b[2J" and "risk" not in event["data"]
+    assert host.telemetry.value("apisec_pager_dropped", exporter="webhook/own", reason="no id") == 1
+
+
+def test_a_record_without_a_time_is_of_now(receiver: Receiver, host: Host) -> None:
+    hook = webhook(receiver.url, host)
+    hook.export("logs", [told(at=-START / 1e9)])
+    hook.turn()
+    assert json.loads(receiver.bodies[0])["time"] == "2025-10-09T08:53:20.000Z"
 
 
 @pytest.mark.parametrize(
@@ -211,6 +237,11 @@ def test_garbage_is_refused_and_a_stranger_s_record_is_taken_as_it_is(receiver: 
         ({"url": SecretStr("https://u:p@x.example.org")}, "must not hold user and password"),
         ({"preset": "pagerduty"}, "routing_key and preset pagerduty go together"),
         ({"url": SecretStr("https://x.example.org"), "queue": 0}, "greater than 0"),
+        ({"url": SecretStr("https://x.example.org/u:p\n")}, "a URL is wanted"),
+        ({"url": SecretStr("http://169.254.169.254/u:p")}, "set allow_private"),
+        ({"url": SecretStr("http://localhost/u:p")}, "set allow_private"),
+        ({"url": SecretStr("https://x.example.org"), "headers": {"X-Key": SecretStr("u:p\n")}}, "the value of X-Key has a line break"),
+        ({"url": SecretStr("https://x.example.org"), "headers": {"X Key": SecretStr("u:p")}}, "no name of a header"),
     ],
 )
 def test_settings_say_what_is_wrong(settings: dict[str, Any], words: str) -> None:
