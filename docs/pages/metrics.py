@@ -101,6 +101,11 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_component_faults": ("counter", "Exceptions in a component, by `component` and `error`; its spans went on without it."),
     "apisec_unanalysed_spans": ("counter", "Spans that went on unanalysed, by `reason` (fault, engine_stalled): look here first."),
     "apisec_file_write_failures": ("counter", "Requests that exporter `file` could not write, by `path` and `reason`."),
+    "apisec_pager_waiting": (
+        "gauge",
+        "Changes of incidents that exporter `webhook` has yet to send, incidents that `alertmanager` keeps, by `exporter`.",
+    ),
+    "apisec_pager_dropped": ("counter", "Changes of incidents that were not sent, by `exporter` and `reason` (full, old)."),
     "apisec_io_events": (
         "counter",
         "What happened on sockets, by `event` and `reason`: receiver_connections (how each ended), accept_errors, tls_reloads.",

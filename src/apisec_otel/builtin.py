@@ -32,6 +32,8 @@ BUILTIN: dict[Family, dict[str, str]] = {
         "otlp_http": "apisec_otel.exporters.otlp_http:OtlpHttp",
         "file": "apisec_otel.exporters.file:FileSettings",
         "debug": "apisec_otel.exporters.debug:DebugSettings",
+        "alertmanager": "apisec_otel.exporters.alertmanager:AlertmanagerSettings",
+        "webhook": "apisec_otel.exporters.webhook:WebhookSettings",
     },
     "extensions": {
         "health_check": "apisec_otel.extensions.health_check:HealthCheck",

@@ -139,6 +139,21 @@ class Exporter(Protocol):
 
 
 @runtime_checkable
+class Queues(Protocol):
+    """An exporter whose `export` waits for no backend, for it keeps a queue of its own: it need not wait for those of others either."""
+
+    @property
+    def queues(self) -> bool:
+        """True."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why the last try failed, for the health report, without what was sent; empty when it did not."""
+        ...
+
+
+@runtime_checkable
 class Connector(Protocol):
     """Ends a pipeline and feeds others."""
 

@@ -21,6 +21,7 @@ def check(config: Config, tree: Node, reader: Reader) -> None:
         _signals(pipeline, tree, reader)
         _order(pipeline, tree, reader)
         _one_reply(pipeline, tree, reader)
+        _passed_through(pipeline, tree, reader)
     _fan_out(config, tree, reader)
     _connectors(config, tree, reader)
     _loops(config, reader)
@@ -100,6 +101,15 @@ def _missing(each: Component, filled: set[str], providers: dict[str, list[str]])
         others = [id for id in providers.get(column, []) if id != str(each.id)]
         by_source.setdefault(others[0] if others else "", []).append(column)
     yield from by_source.items()
+
+
+def _passed_through(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
+    """Logs and metrics that are received go to the exporter that answers, and nowhere else."""
+    if pipeline.id.type == "traces" or not any(each.family == "receivers" for each in pipeline.receivers):
+        return
+    for each in (each for each in pipeline.sinks if not each.declared.replies):
+        what = f'"{each.id}" would hear of nothing: what is received here goes to the exporter that answers; let a connector feed it'
+        reader.problem(_at(tree, pipeline), (*_path(pipeline), "exporters"), what)
 
 
 def _one_reply(pipeline: Pipeline, tree: Node, reader: Reader) -> None:

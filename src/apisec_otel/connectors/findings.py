@@ -12,7 +12,8 @@ from importlib.metadata import version
 from typing import ClassVar, Final, Protocol
 
 from apisec_otel.clock import Clock
-from apisec_otel.component import EndpointNames, Exporter, Host, Signal
+from apisec_otel.component import EndpointNames, Exporter, Host, Queues, Signal
+from apisec_otel.connectors.lane import Lane
 from apisec_otel.connectors.outbox import Outbox
 from apisec_otel.findings import background, gap
 from apisec_otel.findings.finding import Finding, Hash, Rule
@@ -89,9 +90,12 @@ class FindingsSettings:
         rules = {id: Rule.of(id, settings) for id, settings in host.rules.items()}
         takes = {"logs": self.logs, "traces": self.spans, "metrics": self.metrics}
         outputs = {signal: exporters for signal, exporters in host.outputs.items() if exporters and takes[signal]}
-        return Findings(
-            self, Fan(outputs), frozenset(outputs), host.view, host.vocabulary.hash, host.clock, host.telemetry, rules, host.endpoint_names
+        slow = {signal: [each for each in exporters if not isinstance(each, Queues)] for signal, exporters in outputs.items()}
+        made = Findings(
+            self, Fan(slow), frozenset(outputs), host.view, host.vocabulary.hash, host.clock, host.telemetry, rules, host.endpoint_names
         )
+        made.lane = Lane(outputs, self.outbox_mib << 20)
+        return made
 
 
 class Fan:
@@ -135,6 +139,8 @@ class Findings:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.outbox = Outbox(settings.outbox_mib << 20)
+        self.lane = Lane({}, 0)
+        """For exporters that never wait for a backend; none by default."""
         self.refused: Counter[Signal] = Counter()
         """Requests that a backend refused for good, by signal."""
 
@@ -183,7 +189,8 @@ class Findings:
             self._offer("logs", incidents_request(shown, self._rules, self._version, self._clock.now()))
 
     def _offer(self, signal: Signal, request: bytes) -> None:
-        if not self.outbox.offer(signal, request):
+        taken = [each.offer(signal, request) for each in (self.lane, self.outbox)]
+        if not all(taken):
             self._telemetry.add("apisec_findings_dropped", reason="outbox full", signal=signal)
 
     def flush(self) -> bool:
@@ -195,6 +202,7 @@ class Findings:
 
     def start(self) -> None:
         """Sends from now on in a thread of its own."""
+        self.lane.start()
         self._thread = threading.Thread(target=self._run, name="findings", daemon=True)
         self._thread.start()
 
@@ -206,6 +214,7 @@ class Findings:
             self._thread.join(timeout)
         else:
             self.flush()
+        self.lane.stop()
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
