@@ -28,17 +28,10 @@ DAY: Final = 86_400
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reads the command line and makes what it asks for; 0 when all of it was made."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    options, setting = options_of(arguments)
     if options.list:
         _list()
         return 0
-    if bool(options.out) == bool(options.to):
-        parser.error("say either --out DIR or --to ENDPOINT")
-    try:
-        setting = _setting(options)
-    except ValueError as error:
-        parser.error(str(error))
     try:
         return _into_files(setting, options) if options.out else _live(setting, options)
     except (OSError, SinkError) as error:
@@ -46,6 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def options_of(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, Setting]:
+    """What a command line asks for; it says what is wrong and ends (SystemExit) where something is."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.list and bool(options.out) == bool(options.to):
+        parser.error("say either --out DIR or --to ENDPOINT")
+    try:
+        return options, _setting(options)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _parser() -> argparse.ArgumentParser:
