@@ -257,6 +257,7 @@ def vocabulary_json(settings: VocabularySettings | None = None) -> str:
         "scope_route_names": list(SCOPE_ROUTE_NAMES),
         "missing": list(MISSING),
         "reserved": RESERVED,
+        "sent": [*REQUEST_PREFIXES, *(key for key, _ in SENT)],
         "columns": [
             {"column": name, "sources": [{"at": source.at, "key": source.key, "as": source.read} for source in sources]}
             for name, sources in columns(settings).items()

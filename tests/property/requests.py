@@ -33,6 +33,7 @@ SPEC: dict[str, Any] = {
     "scope_route_names": ["otelhttp"],
     "missing": ["", "REDACTED", "-"],
     "reserved": "apisec.",
+    "sent": ["http.request.header.", "http.request.body"],
     "columns": [
         {"column": column, "sources": [{"at": at, "key": key, "as": reading} for at, key, reading in sources]}
         for column, sources in SOURCES.items()

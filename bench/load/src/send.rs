@@ -54,16 +54,18 @@ impl Options {
     }
 }
 
+/// When dumped requests begin, ns, and how much later each span is than the one before: 10,000 a second.
+const FIRST: u64 = 1_760_000_000_000_000_000;
+const APART: u64 = 100_000;
+
 /// Writes requests to `FOLDER/N.pb`.
 pub fn dump(words: &[String]) -> Result<(), Box<dyn Error>> {
     let options = Options::parse(words);
     let mut rng = Rng(7);
     for number in 0..options.requests {
         let mut request = Request::new(&mut rng, options.spans, options.attacked(number));
-        request.renew(
-            &mut rng,
-            SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64,
-        );
+        let spans = number as u64 * u64::from(options.spans);
+        request.renew(&mut rng, FIRST + spans * APART);
         std::fs::write(format!("{}/{number}.pb", options.address), &request.bytes)?;
     }
     Ok(())

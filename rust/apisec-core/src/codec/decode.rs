@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::identity::Unchanging;
 use super::member::{Member, Secret};
-use super::record::{RESERVED, Record, Slice};
+use super::record::{RESERVED, Record, SENDS, Slice};
 use super::row::{Memo, Row, Source};
 use super::secrets::{Secrecy, find_queries, find_whole, in_query};
 use super::tags;
@@ -240,6 +240,9 @@ impl<'a> Decoder<'a> {
         record.span_prefix = prefix as u32;
         record.at = body.at() as u32;
         record.end_at = body.end() as u32;
+        if self.vocabulary.sends_anywhere() {
+            record.marks |= SENDS;
+        }
         row.finish(&mut self.memo, &self.made, self.vocabulary.custom_ids);
         if row.is_over(self.vocabulary) {
             self.over_limits += 1;
@@ -528,7 +531,7 @@ struct Attribute {
     key: Slice,
 }
 
-/// Counts an attribute of a row, and marks the row if it is one of our own.
+/// Counts an attribute of a row, and marks the row if it is one of our own, or says what was sent.
 #[inline]
 fn count(vocabulary: &Vocabulary, bytes: &[u8], place: Place, key: Slice, row: &mut Row) {
     row.attributes = row.attributes.saturating_add(1);
@@ -540,6 +543,9 @@ fn count(vocabulary: &Vocabulary, bytes: &[u8], place: Place, key: Slice, row: &
         && name.starts_with(reserved)
     {
         row.record.marks |= RESERVED;
+    }
+    if place == Place::Span && vocabulary.sends(name) {
+        row.record.marks |= SENDS;
     }
 }
 

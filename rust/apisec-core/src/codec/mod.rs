@@ -26,7 +26,7 @@ pub use identity::{SAMPLE, identities};
 pub use member::{Member, Secret};
 pub use record::{
     ALONE, ANONYMOUS, CUSTOM, HTTP, JOINED, MARKS, MERGED, PAIRED, PROXIED, RECORD_FIELDS,
-    RESERVED, Record, Slice, Text, WAITS, WIDE,
+    RESERVED, Record, SENDS, Slice, Text, WAITS, WIDE,
 };
 pub use split::{merge, split, without};
 pub use vocabulary::Vocabulary;

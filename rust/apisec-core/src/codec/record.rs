@@ -8,6 +8,8 @@ pub use crate::wire::Slice;
 
 /// `Record::marks`: the span has a key with the reserved prefix.
 pub const RESERVED: u32 = 1;
+/// `Record::marks`: the span has a key under which it is recorded what was sent.
+pub const SENDS: u32 = 2;
 /// `Record::marks`: method or status is present.
 pub const HTTP: u32 = 4;
 

@@ -20,6 +20,8 @@ struct Spec {
     missing: Vec<String>,
     #[serde(default)]
     reserved: String,
+    /// Any key may say what was sent when this is not given.
+    sent: Option<Vec<String>>,
     columns: Vec<ColumnSpec>,
     #[serde(default)]
     secret_headers: Vec<String>,
@@ -215,6 +217,8 @@ pub struct Vocabulary {
     missing: Vec<Vec<u8>>,
     missing_lengths: u64,
     pub(crate) reserved: Vec<u8>,
+    /// Beginnings of keys under which it is recorded what was sent, with their first eight bytes.
+    sent: Option<Vec<([u8; 8], Vec<u8>)>>,
     pub(crate) keys: Keys,
     /// Bit n: custom column n is an id.
     pub(crate) custom_ids: u8,
@@ -269,8 +273,12 @@ impl Vocabulary {
                 name(&mut names, query)?,
             ));
         }
+        let beginnings = spec
+            .sent
+            .map(|keys| keys.into_iter().map(beginning).collect());
         Ok(Self {
             custom_ids,
+            sent: beginnings.transpose()?,
             kinds: spec.kinds,
             route_scopes: spec
                 .scope_route_names
@@ -305,6 +313,21 @@ impl Vocabulary {
         })
     }
 
+    /// Whether it may be recorded under any key what was sent.
+    pub(crate) fn sends_anywhere(&self) -> bool {
+        self.sent.is_none()
+    }
+
+    /// Whether it is recorded under a key what was sent; most keys are told apart by their first eight bytes.
+    #[inline]
+    pub(crate) fn sends(&self, key: &[u8]) -> bool {
+        let (Some(first), Some(sent)) = (key.first_chunk::<8>(), &self.sent) else {
+            return false;
+        };
+        sent.iter()
+            .any(|(head, beginning)| head == first && key.starts_with(beginning))
+    }
+
     /// Whether a text stands for a value that is not there: listed, or asterisks only.
     #[inline]
     pub(crate) fn is_missing(&self, text: &[u8]) -> bool {
@@ -319,6 +342,15 @@ impl Vocabulary {
     #[inline]
     pub(crate) fn keeps(&self, kind: i32) -> bool {
         self.kinds.contains(&kind)
+    }
+}
+
+fn beginning(key: String) -> std::result::Result<([u8; 8], Vec<u8>), String> {
+    match key.as_bytes().first_chunk::<8>() {
+        Some(first) => Ok((*first, key.into_bytes())),
+        None => Err(format!(
+            "vocabulary: `sent` holds {key:?}; eight bytes are the least"
+        )),
     }
 }
 

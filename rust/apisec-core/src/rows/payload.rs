@@ -23,7 +23,7 @@ pub use items::Attributes;
 
 use serde::Deserialize;
 
-use crate::codec::{MERGED, Member, Reason, Record, SpanBatch};
+use crate::codec::{MERGED, Member, Reason, Record, SENDS, SpanBatch};
 use crate::hash::{Hasher, mix};
 use crate::rows::settled::Settled;
 use crate::table::{Metrics, NONE, Table};
@@ -257,9 +257,11 @@ impl Payload {
         for item in sent {
             self.take(r, &item);
         }
-        let attributes = std::mem::take(&mut self.attributes);
-        items::attributes(&attributes, member, r, &mut |item| self.take(r, &item));
-        self.attributes = attributes;
+        if r.marks & SENDS != 0 {
+            let attributes = std::mem::take(&mut self.attributes);
+            items::attributes(&attributes, member, r, &mut |item| self.take(r, &item));
+            self.attributes = attributes;
+        }
         let agent = member.text(r.agent_text);
         if !agent.is_empty() {
             self.take(r, &header(b"user-agent", agent));

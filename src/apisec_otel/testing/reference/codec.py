@@ -47,7 +47,7 @@ TEXTS = (
     *("service", "namespace", "environment", "version", "method", "scheme", "host", "path", "query", "route", "rpc", "client", "peer"),
     *("forwarded", "agent", "user", "session", "credential", "claim", "role", "error"),
 )
-RESERVED, HTTP = 1, 4
+RESERVED, SENDS, HTTP = 1, 2, 4
 
 GRPC = {
     0: 200,
@@ -161,7 +161,10 @@ class Codec:
 
     def _row(self, span: Any, scope: bytes, resource: Any) -> dict[str, Any]:
         row: dict[str, Any] = dict.fromkeys((*TEXTS, *NUMBERS))
-        row["marks"] = RESERVED if any(attribute.key.startswith(self.spec["reserved"].encode()) for attribute in span.attributes) else 0
+        keys = [attribute.key for attribute in span.attributes]
+        row["marks"] = RESERVED if any(key.startswith(self.spec["reserved"].encode()) for key in keys) else 0
+        sent = tuple(beginning.encode() for beginning in self.spec.get("sent", ("",)))
+        row["marks"] |= SENDS if sent == (b"",) or any(key.startswith(sent) for key in keys) else 0
         for column in self.spec["columns"]:
             value = self._column(column, span, resource)
             if column["column"] == "http":

@@ -18,23 +18,52 @@ pub fn cell(low: u32, high: u32) -> u64 {
 }
 
 /// The `at`-th counter.
+#[inline]
 pub fn lane(cells: &[u64], at: usize) -> u16 {
     let word = cells.get(at / 4).copied().unwrap_or_default();
     (word >> (at % 4 * 16)) as u16
 }
 
+const EVEN: u64 = 0x0000_FFFF_0000_FFFF;
+/// One in each counter of a word.
+const ONES: u64 = 0x0001_0001_0001_0001;
+
+/// Two sums of two counters of a word, in its halves.
+#[inline]
+fn halves(word: u64) -> u64 {
+    (word & EVEN) + (word >> 16 & EVEN)
+}
+
+#[inline]
+fn whole(halves: u64) -> u32 {
+    (halves as u32) + (halves >> 32) as u32
+}
+
 /// The sum of some counters, a word at a time.
 pub fn sum(cells: &[u64], lanes: std::ops::RangeInclusive<usize>) -> u32 {
-    const EVEN: u64 = 0x0000_FFFF_0000_FFFF;
     let (first, last) = (*lanes.start(), *lanes.end());
     let mut all = 0_u64;
     for (at, &word) in cells.iter().enumerate().take(last / 4 + 1).skip(first / 4) {
         let below = first.saturating_sub(4 * at).min(4) as u32;
         let above = (4 * at + 3).saturating_sub(last) as u32;
         let kept = word >> (16 * below) << (16 * below) << (16 * above) >> (16 * above);
-        all += (kept & EVEN) + (kept >> 16 & EVEN);
+        all += halves(kept);
     }
-    (all as u32) + (all >> 32) as u32
+    whole(all)
+}
+
+/// The sums of the counters up to one, and from it on.
+#[inline]
+pub fn sums(cells: &[u64], at: usize) -> (u32, u32) {
+    let (mut all, mut before) = (0, 0);
+    for (place, &word) in cells.iter().enumerate() {
+        let two = halves(word);
+        all += two;
+        before += if place < at / 4 { two } else { 0 };
+    }
+    let word = cells.get(at / 4).copied().unwrap_or_default();
+    let before = whole(before) + whole(halves(word & !(u64::MAX << (at % 4 * 16))));
+    (before + u32::from(lane(cells, at)), whole(all) - before)
 }
 
 /// Sets the `at`-th counter.
@@ -46,8 +75,12 @@ pub fn set_lane(cells: &mut [u64], at: usize, value: u16) {
 }
 
 /// Counts one more.
+#[inline]
 pub fn count_lane(cells: &mut [u64], at: usize) {
-    set_lane(cells, at, lane(cells, at).saturating_add(1));
+    if let Some(word) = cells.get_mut(at / 4) {
+        let shift = at % 4 * 16;
+        *word += u64::from((*word >> shift) as u16 != u16::MAX) << shift;
+    }
 }
 
 /// Halves all counters of some cells.
@@ -79,27 +112,46 @@ impl<'a> Outcomes<'a> {
         (singles, (rest & 0xFFFF) as usize)
     }
 
-    fn outcome(&self, slot: usize) -> u16 {
-        lane(&self.cells[1..], slot)
-    }
-
     fn count(&self, slot: usize) -> u16 {
         lane(&self.cells[1..], self.slots + slot)
     }
 
+    /// Four slots at once: what differs nowhere from the outcome is zero.
+    #[inline]
     fn find(&self, outcome: u16) -> Option<usize> {
-        (0..self.head().1.min(self.slots)).find(|&slot| self.outcome(slot) == outcome)
+        let words = self.cells.get(1..=self.slots / 4).unwrap_or_default();
+        for (at, &word) in words.iter().enumerate() {
+            let differs = word ^ (ONES * u64::from(outcome));
+            let same = differs.wrapping_sub(ONES) & !differs & ONES << 15;
+            if same != 0 {
+                let slot = 4 * at + same.trailing_zeros() as usize / 16;
+                return (slot < self.head().1).then_some(slot);
+            }
+        }
+        None
+    }
+
+    /// The sum of the counts that are not above one. Slots that are not used count zero.
+    #[inline]
+    fn up_to(&self, own: u16) -> u32 {
+        let words = self.cells.get(1 + self.slots / 4..).unwrap_or_default();
+        let mut all = 0;
+        for word in words.iter().take(self.slots / 4) {
+            for at in 0..4 {
+                let count = (word >> (16 * at)) as u16;
+                all += u32::from(if count <= own { count } else { 0 });
+            }
+        }
+        all
     }
 
     /// Observations of outcomes at most as frequent as this one, by Good and Turing for one that is new; and whether it is known.
     pub fn rarer(&self, outcome: u16) -> (f64, bool) {
-        let (singles, used) = self.head();
+        let (singles, _) = self.head();
         let Some(found) = self.find(outcome) else {
             return (f64::from(singles), false);
         };
-        let own = self.count(found);
-        let counts = (0..used.min(self.slots)).map(|slot| self.count(slot));
-        let rarer: u32 = counts.filter(|&count| count <= own).map(u32::from).sum();
+        let rarer = self.up_to(self.count(found));
         (f64::from(singles) + f64::from(rarer), true)
     }
 

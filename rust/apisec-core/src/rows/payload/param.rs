@@ -133,35 +133,30 @@ pub fn terms(levels: &Levels<'_>, value: &Features) -> Terms {
 /// The smallest share of a class that is there, or of lacking one that nearly always is.
 fn chars(levels: &Levels<'_>, value: &Features, own: u32, floor: f64) -> (f64, u8, bool) {
     let known = levels[0].filter(|_| own >= LEAST && value.length > 0);
-    let usual = |class: usize| {
-        known.is_some_and(|cells| {
-            f64::from(lane(&cells[CLASS_AT..], class)) >= ALWAYS * f64::from(own)
-        })
-    };
-    let (mut best, mut skip) = ((1.0, 0, false), 0);
-    for class in 0..CLASSES {
-        let there = value.classes >> class & 1 == 1;
-        if class % 4 == 0 && is_empty(known, value.classes, class) {
-            skip = class + 4;
-        }
-        if class < skip || !there && !usual(class) {
+    let always = ALWAYS * f64::from(own);
+    let mut best = (1.0, 0, false);
+    for word in 0..CLASSES / 4 {
+        let seen = known.map_or(0, |cells| cells[CLASS_AT + word]);
+        let there = value.classes >> (4 * word) & 0b1111;
+        if there == 0 && seen == 0 {
             continue;
         }
-        let share = backed(levels, class_prior(class), PRIOR, |cells| {
-            f64::from(lane(&cells[CLASS_AT..], class))
-        });
-        let p = if there { share } else { 1.0 - share }.max(floor);
-        if p < best.0 {
-            best = (p, class as u8, !there);
+        for of_four in 0..4 {
+            let (class, there) = (4 * word + of_four, there >> of_four & 1 == 1);
+            let usual = f64::from((seen >> (16 * of_four)) as u16) >= always;
+            if !there && (known.is_none() || !usual) {
+                continue;
+            }
+            let share = backed(levels, PRIORS[class], PRIOR, |cells| {
+                f64::from(lane(&cells[CLASS_AT..], class))
+            });
+            let p = if there { share } else { 1.0 - share }.max(floor);
+            if p < best.0 {
+                best = (p, class as u8, !there);
+            }
         }
     }
     best
-}
-
-/// Whether none of four classes is there, or was in any value known.
-fn is_empty(known: Option<&[u64]>, classes: u64, class: usize) -> bool {
-    let seen = known.map_or(0, |cells| cells[CLASS_AT + class / 4]);
-    classes >> class & 0b1111 == 0 && seen == 0
 }
 
 /// Twice the smaller of the two tails.
@@ -173,11 +168,12 @@ fn length(levels: &Levels<'_>, bucket: u8) -> f64 {
         more => 0.3 * 0.5_f64.powf(f64::from(more - 20) * 0.7),
     };
     let shorter = if bucket == 0 { 0.1 } else { 1.0 };
-    let longer = backed(levels, longer, PRIOR, |cells| {
-        sum(cells, LENGTH_AT, at..=LENGTHS - 1)
-    });
-    let shorter = backed(levels, shorter, PRIOR, |cells| {
-        sum(cells, LENGTH_AT, 0..=at)
+    let known = levels.iter().rev().flatten();
+    let (longer, shorter) = known.fold((longer, shorter), |(longer, shorter), cells| {
+        let (down, up) = lanes::sums(&cells[LENGTH_AT..CLASS_AT], at);
+        let n = f64::from(counts(cells).0) + PRIOR;
+        let share = |so: u32, behind: f64| (f64::from(so) + PRIOR * behind) / n;
+        (share(up, longer), share(down, shorter))
     });
     2.0 * longer.min(shorter)
 }
@@ -193,8 +189,17 @@ fn syntax(levels: &Levels<'_>, score: u8) -> f64 {
     (-tail.max(1e-12).ln()).clamp(prior - FORGIVEN, prior + SHARPENED)
 }
 
-/// How common a class of characters is in values that nobody tampered with.
-fn class_prior(class: usize) -> f64 {
+/// How common each class of characters is in values that nobody tampered with.
+const PRIORS: [f64; CLASSES] = {
+    let (mut priors, mut class) = ([0.0; CLASSES], 0);
+    while class < CLASSES {
+        priors[class] = class_prior(class);
+        class += 1;
+    }
+    priors
+};
+
+const fn class_prior(class: usize) -> f64 {
     match class {
         0 | 2 => 0.5,
         1 | 3 => 0.3,
@@ -206,7 +211,7 @@ fn class_prior(class: usize) -> f64 {
     }
 }
 
-fn mark_prior(mark: u8) -> f64 {
+const fn mark_prior(mark: u8) -> f64 {
     match mark {
         b'-' | b'_' | b'.' => 0.15,
         b',' | b':' | b'/' | b'@' => 0.08,
@@ -224,8 +229,10 @@ pub fn teach(cells: &mut [u64], value: &Features) {
     cells[0] = cell(n, odd);
     count_lane(&mut cells[LENGTH_AT..], usize::from(value.length));
     count_lane(&mut cells[SYNTAX_AT..], usize::from(value.syntax));
-    for class in (0..CLASSES).filter(|class| value.classes >> class & 1 == 1) {
-        count_lane(&mut cells[CLASS_AT..], class);
+    let mut classes = value.classes & ((1 << CLASSES) - 1);
+    while classes != 0 {
+        count_lane(&mut cells[CLASS_AT..], classes.trailing_zeros() as usize);
+        classes &= classes - 1;
     }
     observe(&mut cells[SHAPE_AT..CELLS], SHAPES, value.shape, n);
     if n >= MANY {
