@@ -136,7 +136,7 @@ def _incidents(made: Figures) -> Iterator[str]:
         return
     campaigns = sum(name in told["found"] for name in made["campaigns"])
     quiet = f"{told['a day']} ({told['in 10,000']:.2f} in 10,000 requests)"
-    yield f"Incidents: {told['all']}; {campaigns} of {len(made['campaigns'])} campaigns have one; about background scanners: {told['noise']};"
+    yield f"Incidents: {told['all']}; {campaigns} of {len(made['campaigns'])} campaigns have one; about scanners: {told['noise']};"
     yield f"false on the day without attacks: {quiet}, on the other: {told['beside']}."
     yield ""
 

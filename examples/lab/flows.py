@@ -58,14 +58,12 @@ class Change:
     without: frozenset[str] = frozenset()
     """Words of spans that are not there."""
     instead: Mapping[str, Piece] = field(default_factory=dict)
-    """By word: what stands in a span's place."""
+    """By word: what stands in the place of the first such span."""
     extra: tuple[Piece, ...] = ()
     """What is done besides."""
     gateway: bool = True
     scheme: str = ""
     """Of the URL, where it is not the usual one."""
-    told: Mapping[str, str | int] = field(default_factory=dict)
-    """More attributes of the request's span."""
     despite: bool = False
     """The work is done although the request is refused."""
 
@@ -98,7 +96,6 @@ class Flow:
     parts: list[Part]
     entry: int
     """Position of the span of the service that answers."""
-    operation: Operation | None = None
 
 
 class Layout:
@@ -115,6 +112,8 @@ class Layout:
         inner = [*self._inner(operation, status, auth, release, change), *change.extra]
         if stack == "fastapi":
             inner += [_send(operation), _send(operation)]
+        elif stack == "node" and operation.route:
+            inner.insert(0, _handler(operation))
         handler = Piece("", "", SERVER, {}, below=tuple(inner), service=operation.service.name)
         parts: list[Part] = []
         above, begins, ends = -1, 0.0, 1.0
@@ -124,21 +123,20 @@ class Layout:
         entry = len(parts)
         parts.append(self._entry(operation, status, above, begins, ends, change))
         self._add(parts, handler.below, entry, begins, ends, operation.service)
-        return Flow(parts, entry, operation)
+        return Flow(parts, entry)
 
     def _inner(self, operation: Operation, status: int, auth: Piece | None, release: int, change: Change) -> Iterable[Piece]:
         """What lies below the request's span: as far as the outcome lets it go."""
         pieces = [] if auth is None or operation.open else [auth]
-        work = [_released(piece, operation.number, release) for piece in operation.inner]
+        work = list(operation.inner)
         if status < 400 or status >= 500 or change.despite:
             pieces += work
         elif status in (403, 404, 409) or operation.open and status in (401, 423):
             pieces += work[:1]
-        if status >= 500 and operation.service.stack == "node":
-            pieces = pieces[:-1]
+        instead = dict(change.instead)
         for piece in pieces:
             if piece.word not in change.without:
-                yield change.instead.get(piece.word, piece) if piece.word else piece
+                yield _released(instead.pop(piece.word, piece), operation.number, release)
 
     def _gateway_part(self, operation: Operation, status: int) -> Part:
         gateway = self._gateway
@@ -154,7 +152,6 @@ class Layout:
         name, told = server(service.stack, operation.method, operation.route, status, host=self._host)
         if change.scheme:
             told["url.scheme"] = change.scheme
-        told |= change.told
         events = (event(*exception("RuntimeError", "upstream timed out")),) if status >= 500 else ()
         error = "" if status >= 500 else None
         number = self._services[service.name][0]
@@ -178,6 +175,11 @@ class Layout:
 
 def _scope(piece: Piece) -> bytes:
     return scope(piece.scope, "0.66b1" if piece.scope.startswith("opentelemetry.") else "2.33.1")
+
+
+def _handler(operation: Operation) -> Piece:
+    told = {"http.route": operation.route, "express.name": operation.route, "express.type": "request_handler"}
+    return Piece("@opentelemetry/instrumentation-express", f"request handler - {operation.route}", INTERNAL, told)
 
 
 def _send(operation: Operation) -> Piece:

@@ -81,7 +81,7 @@ class Lab:
         day, at = divmod(hour, 24)
         if at == 0 and day >= one.quiet_days and one.attacks:
             for begins, steps in campaigns(place, one, day):
-                place.begin(begins, steps, chance=place.attack_ids())
+                place.begin(begins, steps, chance=place.attack_ids)
 
     def _until(self, end: float) -> Iterator[tuple[int, bytes]]:
         flushed = []

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Final
 
-from examples.lab.calls import Call, Caller, Mark
-from examples.lab.flows import AS_USUAL, Change, Flow, Layout, Operation, Service
+from examples.lab.calls import Call, Caller
+from examples.lab.flows import Change, Flow, Layout, Operation, Service
 from examples.lab.population import Population
 from examples.lab.spans import Piece
-
-CACHED: Final = "cached"
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,6 @@ class Place:
         fill: str = "",
         took: float = 0.0,
         change: Change | None = None,
-        mark: Mark | None = None,
     ) -> Call:
         """One request to an operation, by name or role; without size or seconds as the operation is."""
         operation = self.operation(name)
@@ -79,7 +75,7 @@ class Place:
             size = int(operation.size * chance.lognormvariate(0, 0.35)) if status < 400 else 120
         if not took:
             took = operation.took * chance.lognormvariate(0, 0.4) * (1.0 if status < 400 else 0.5)
-        return Call(flow, path, query, status, caller, size, min(took, 60.0), fill, str(parts[-1]) if parts else "", mark)
+        return Call(flow, path, query, status, caller, size, min(took, 60.0), fill, str(parts[-1]) if parts else "")
 
     def missing(
         self,
@@ -90,21 +86,16 @@ class Place:
         *,
         query: str = "",
         status: int = 404,
-        mark: Mark | None = None,
         change: Change | None = None,
     ) -> Call:
         """A request that no route matches."""
         operation = self.api.operations.get(f"{method} *") or self.api.operations["GET *"]
         flow = self._flow(chance, operation, status) if change is None else self._changed(chance, operation, status, change)
-        return Call(flow, path, query, status, caller, 140, 0.004 * chance.lognormvariate(0, 0.4), mark=mark)
+        return Call(flow, path, query, status, caller, 140, 0.004 * chance.lognormvariate(0, 0.4))
 
     def operation(self, name: str) -> Operation:
         """An operation by its name or its role. KeyError: the place has none."""
         return self.api.operations[self.api.roles.get(name, name)]
-
-    def has(self, role: str) -> bool:
-        """Whether it has an operation for a role."""
-        return role in self.api.roles
 
     def _flow(self, chance: Random, operation: Operation, status: int) -> Flow:
         cached = self.api.remembers > 0 and chance.random() < self.api.remembers
@@ -117,7 +108,7 @@ class Place:
         return flow
 
     def _changed(self, chance: Random, operation: Operation, status: int, change: Change) -> Flow:
-        cached = change is not AS_USUAL and self.api.remembers > 0 and chance.random() < self.api.remembers
+        cached = self.api.remembers > 0 and chance.random() < self.api.remembers
         return self.layout.flow(operation, status, self._auth(cached, status), self.release, change)
 
     def _auth(self, cached: bool, status: int) -> Piece | None:

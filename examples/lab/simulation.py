@@ -61,7 +61,8 @@ class Simulation:
         self._a_day, self._scale = requests_a_day * api.share, scale
         self._heap: list[tuple[float, int, Call, Steps, Visit | None, Random]] = []
         self._pods = Random(f"{seed}/{api.name}/ids")
-        self._attack_ids = Random(f"{seed}/{api.name}/attack ids")
+        self.attack_ids = Random(f"{seed}/{api.name}/attack ids")
+        """What ids of attacks are made with: those of honest requests are the same with and without."""
         self._number = 0
 
     def begin(self, at: float, steps: Steps, visit: Visit | None = None, chance: Random | None = None) -> None:
@@ -85,10 +86,6 @@ class Simulation:
             if visit is not None:
                 visit.now = at
             self._go_on(at, steps, visit, chance)
-
-    def attack_ids(self) -> Random:
-        """What ids of attacks are made with."""
-        return self._attack_ids
 
     def always(self) -> None:
         """Starts what never ends: programs and hooks."""

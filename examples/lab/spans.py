@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from examples.lab.wire import Value
@@ -39,7 +39,6 @@ class Toolbox:
 
     database: str
     stack: str
-    others: Mapping[str, str] = field(default_factory=dict)
 
     def sql(self, statement: str, table: str, *, error: tuple[str, str] | None = None) -> Piece:
         """A query; `error` is SQLSTATE and message."""
@@ -87,9 +86,8 @@ class Toolbox:
         return Piece(scope, method, CLIENT, told, below=below, word=word, error=error)
 
     def code(self, name: str, below: tuple[Piece, ...] = (), told: Mapping[str, Value] | None = None, word: str = "") -> Piece:
-        """A span that the application's own code or its framework makes."""
-        scope = self.others.get(name, {"node": "@opentelemetry/instrumentation-express", "java": "app"}.get(self.stack, "app"))
-        return Piece(scope, name, INTERNAL, told or {}, below=below, word=word)
+        """A span that the application's own code makes."""
+        return Piece("app", name, INTERNAL, told or {}, below=below, word=word)
 
 
 def exception(kind: str, message: str) -> Event:

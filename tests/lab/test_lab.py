@@ -151,16 +151,16 @@ def test_honest_people_do_the_same_with_and_without_attacks(few: Run) -> None:
 def test_the_population_is_of_the_asked_size_and_has_its_hours() -> None:
     places = [Simulation(api, 7, 200_000, 1.0) for api in PLACES.values()]
     assert sum(len(each.place.people.everybody()) for each in places) == PRINCIPALS
-    run = Run(Setting(scale=0.15))
-    assert run.made.requests == pytest.approx(0.15 * 200_000, rel=0.1)
+    run = Run(Setting(scale=0.08))
+    assert run.made.requests == pytest.approx(0.08 * 200_000, rel=0.15)
     for name, api in PLACES.items():
-        assert run.made.places[name] / run.made.requests == pytest.approx(api.share, abs=0.06)
+        assert run.made.places[name] / run.made.requests == pytest.approx(api.share, abs=0.08)
         people = [told for told in run.truth if told["environment"] == name and told["kind"] in ("shopper", "app", "customer", "member")]
         hours = Counter((told["time"] // 10**9 - START) // 3600 for told in people)
         busiest = max(range(24), key=api.day.__getitem__)
         assert hours[busiest] > 4 * hours[3]
     noise = sum(told["kind"] == "noise" for told in run.truth)
-    assert 5 <= noise <= 90
+    assert 2 <= noise <= 60
 
 
 def test_a_deploy_changes_the_version_and_what_is_asked_of_the_database() -> None:

@@ -77,7 +77,7 @@ def test_incidents_count_by_their_findings_where_replay_tells_of_them() -> None:
     ]
     made = figures(judged(*findings, incidents=lines), QUIET, 7, 1.0)
     assert made["incidents"] == {"found": {f"{WALK} weak": 4}, "all": 4, "noise": 1, "a day": 1, "in 10,000": 10_000.0, "beside": 1}
-    assert any(line.startswith("Incidents: 4; 1 of 1 campaigns have one; about background scanners: 1;") for line in lab.lines(made, FEW))
+    assert any(line.startswith("Incidents: 4; 1 of 1 campaigns have one; about scanners: 1;") for line in lab.lines(made, FEW))
 
 
 def test_a_replay_without_incidents_that_counts_them_says_none() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from examples.lab.attacks.scene import ONCE, Scene, attack
 from examples.lab.flows import Change
 from examples.lab.people.visit import Steps
+from examples.lab.spans import Piece, Toolbox
 
 INSIDE = (
     "http://10.0.3.12:8080/admin", "http://localhost:9200/_cat/indices", "http://192.168.1.1/", "http://[::1]:6379/",
@@ -47,39 +49,35 @@ def new_edge(scene: Scene) -> Steps:
         yield scene.wait(), scene.call(scene.who(at, scene.account), "write", change=Change(extra=(out,)))
 
 
-def _third(scene: Scene, url: str, medium: int, *, status: int = 200, took: float = 0.0) -> Steps:
-    """Honest requests whose call out is another: who asks has nothing to do with it."""
-    out = scene.place.operation("pay").service.tools.get(url, status, "POST")
+def _third(scene: Scene, medium: int, call: Callable[[Toolbox, str], tuple[Piece, ...]], took: float = 0.0) -> Steps:
+    """Honest requests whose calls out are others than usual: who asks has nothing to do with it."""
+    operation = scene.place.operation("pay")
+    usual = next(str(piece.told["url.full"]) for piece in operation.inner if piece.word == "out")
+    change = Change(without=frozenset({"out"}), extra=call(operation.service.tools, usual))
     for _ in scene.times(medium):
-        who = scene.account()
-        yield scene.wait(), scene.call(who, "pay", status=201, took=took, change=Change(instead={"out": out}))
+        yield scene.wait(), scene.call(scene.account(), "pay", status=201, took=took, change=change)
 
 
 @attack("dep.new_host", ONCE)
 def new_host(scene: Scene) -> Steps:
     """A dependency speaks to another host than before."""
-    yield from _third(scene, "https://api.payments-cdn.example/v1/charges", 10)
+    yield from _third(scene, 10, lambda tools, usual: (tools.get(usual.replace("://", "://eu-"), 200, "POST"),))
 
 
 @attack("dep.plaintext", ONCE)
 def plaintext(scene: Scene) -> Steps:
     """A dependency without encryption."""
-    yield from _third(scene, "http://api.payments.example/v1/charges", 10)
+    yield from _third(scene, 10, lambda tools, usual: (tools.get(usual.replace("https:", "http:"), 200, "POST"),))
 
 
 @attack("dep.redirect", ONCE)
 def redirect(scene: Scene) -> Steps:
     """A third party sends the service elsewhere."""
-    tools = scene.place.operation("pay").service.tools
-    away = (
-        tools.get("https://api.payments.example/v1/charges", 307, "POST"),
-        tools.get("https://collect.evil.example/v1/charges", 200, "POST"),
-    )
-    for _ in scene.times(6):
-        yield scene.wait(), scene.call(scene.account(), "pay", status=201, change=Change(without=frozenset({"out"}), extra=away))
+    away = "https://collect.evil.example/v1/charges"
+    yield from _third(scene, 6, lambda tools, usual: (tools.get(usual, 307, "POST"), tools.get(away, 200, "POST")))
 
 
 @attack("dep.anomaly", ONCE)
 def anomaly(scene: Scene) -> Steps:
     """A third party that fails and takes its time."""
-    yield from _third(scene, "https://api.payments.example/v1/charges", 15, status=503, took=8.0)
+    yield from _third(scene, 15, lambda tools, usual: (tools.get(usual, 503, "POST"),), took=8.0)

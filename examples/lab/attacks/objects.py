@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
-from examples.lab.attacks.scene import ONCE, Scene, attack
-from examples.lab.flows import Change
+from examples.lab.attacks.scene import ONCE, Scene, attack, restated
 from examples.lab.people.visit import Steps
-from examples.lab.wire import Value
 
 
 @attack("bola.foreign")
@@ -66,32 +64,27 @@ def pollution(scene: Scene) -> Steps:
 def mass_assignment(scene: Scene) -> Steps:
     """Fields in the body that the form does not have: they reach the UPDATE."""
     column = {"weak": "newsletter_opt", "distributed": "plan"}.get(scene.strength, scene.chance.choice(("role", "is_admin", "balance")))
-    update = scene.place.operation("write").service.tools.sql(f"UPDATE users SET name = ?, {column} = ? WHERE id = ?", "users")
+    change = scene.query("write", restated(lambda said: said.replace(" WHERE ", f", {column} = ? WHERE ")))
     for at in scene.times(4):
-        yield scene.wait(), scene.call(scene.who(at, scene.account), "write", change=Change(instead={"db": update}))
+        yield scene.wait(), scene.call(scene.who(at, scene.account), "write", change=change)
 
 
 @attack("predicate.no_owner", ONCE)
 def no_owner(scene: Scene) -> Steps:
     """A query that asks for the id alone, whoever owns it, and somebody who uses it."""
-    bare = scene.place.operation("object").service.tools.sql("SELECT id, title, state FROM issues WHERE id = ?", "issues")
+    change = scene.query("object", restated(lambda said: said.partition(" AND ")[0]))
     for at in scene.times(10):
-        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.object(), change=Change(instead={"db": bare}))
-
-
-def _rows(scene: Scene, rows: int) -> Change:
-    piece = scene.place.operation("search").service.tools.sql("SELECT id, name FROM products WHERE name ILIKE '%%'", "products")
-    told: Mapping[str, Value] = {**piece.told, "db.response.returned_rows": rows}
-    return Change(instead={"db": type(piece)(piece.scope, piece.name, piece.kind, told, word="db")})
+        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.object(), change=change)
 
 
 @attack("rows.outlier")
 def rows(scene: Scene) -> Steps:
     """One request that reads the table."""
     many = {"weak": 300, "strong": 200_000}.get(scene.strength, 5_000)
+    change = scene.query("search", lambda piece: replace(piece, told={**piece.told, "db.response.returned_rows": many}))
     for at in scene.times(3):
         who = scene.who(at, scene.account)
-        yield scene.wait(), scene.call(who, "search", query="q=%25", fill="%", size=many * 120, took=1.5, change=_rows(scene, many))
+        yield scene.wait(), scene.call(who, "search", query="q=%25", fill="%", size=many * 120, took=1.5, change=change)
 
 
 @attack("size.outlier")

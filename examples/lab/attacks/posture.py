@@ -43,7 +43,7 @@ def cors(scene: Scene) -> Steps:
 def banner(scene: Scene) -> Steps:
     """A version in a header that nobody records here."""
     for at in scene.times(3):
-        yield scene.wait(), scene.call(scene.who(at, scene.stranger), "search", query="q=a", fill="a", visible=False)
+        yield scene.wait(), scene.call(scene.who(at, scene.guest("search")), "search", query="q=a", fill="a", visible=False)
 
 
 @attack("misc.plaintext", ONCE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -12,6 +12,7 @@ from examples.lab.flows import Change
 from examples.lab.people.visit import Steps, token
 from examples.lab.place import Place
 from examples.lab.population import BROWSERS, PROGRAMS, Person, hosted_address, public_address
+from examples.lab.spans import Piece
 
 STRENGTHS: Final = ("weak", "medium", "strong", "slow", "distributed")
 """weak: little and with pauses. slow: as much as medium, over most of a day. distributed: from many addresses and accounts."""
@@ -91,8 +92,9 @@ class Scene:
 
     def account(self, role: str = "") -> Caller:
         """Somebody with an account of their own, signed in."""
-        caller = self.stranger()
-        self.sign_in(caller, self.person(role))
+        caller, like = self.stranger(), self.person(role)
+        user = like.user.rstrip("0123456789") + str(self.chance.randrange(1_000_000, 2_000_000))
+        self.sign_in(caller, replace(like, user=user))
         return caller
 
     def sign_in(self, caller: Caller, person: Person) -> None:
@@ -118,6 +120,18 @@ class Scene:
     def object(self) -> int:
         """Something that belongs to somebody."""
         return self.chance.choice(self.person().objects)
+
+    def guest(self, role: str) -> Callable[[], Caller]:
+        """Who may ask an operation at all: a stranger where it is open to all, else somebody with an account."""
+        return self.stranger if self.place.operation(role).open else self.account
+
+    def query(self, role: str, alter: Callable[[Piece], Piece]) -> Change:
+        """The first query of an operation, altered, wherever below the request it is asked."""
+        for piece in self.place.operation(role).inner:
+            made = _altered(piece, alter)
+            if made is not piece:
+                return Change(instead={piece.word: made})
+        return Change()
 
     def call(
         self, caller: Caller, name: str, *parts: object, query: str = "", status: int = 200, size: int = 0, fill: str = "",
@@ -153,3 +167,18 @@ class Scene:
 
     def _label(self) -> str:
         return f"{self.place.api.name}/attacker/{self._campaign}/{len(self._callers)}"
+
+
+def _altered(piece: Piece, alter: Callable[[Piece], Piece]) -> Piece:
+    if piece.told.get("db.system") == "postgresql":
+        return alter(piece)
+    for at, below in enumerate(piece.below):
+        made = _altered(below, alter)
+        if made is not below:
+            return replace(piece, below=(*piece.below[:at], made, *piece.below[at + 1 :]))
+    return piece
+
+
+def restated(statement: Callable[[str], str]) -> Callable[[Piece], Piece]:
+    """An alteration of what a query says."""
+    return lambda piece: replace(piece, told={**piece.told, "db.statement": statement(str(piece.told["db.statement"]))})

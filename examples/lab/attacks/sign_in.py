@@ -21,7 +21,7 @@ def bruteforce(scene: Scene) -> Steps:
 
 @attack("auth.stuffing")
 def stuffing(scene: Scene) -> Steps:
-    """Pairs of name and password from elsewhere, each from another address, one in a hundred fits; weak: two addresses a minute."""
+    """Pairs of name and password from elsewhere, each from another address, one in a hundred fits; never twice from one address."""
     for _ in scene.times(120):
         yield scene.wait(), scene.call(scene.stranger(script=False), "login", status=scene.mostly(401, 200, 0.985))
 

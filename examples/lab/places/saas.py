@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from examples.lab.flows import Service, call_to
@@ -15,7 +16,7 @@ FRONT = Service("tracker", "fastapi", "tracker")
 GRAPH = Service("graph", "node", "tracker")
 SIGN_IN = Service("identity", "go", "identity")
 sql, cache, tools = FRONT.tools.sql, FRONT.tools.cache, FRONT.tools
-MEMBER = sql("SELECT role FROM memberships WHERE user_id = %(user)s AND tenant_id = %(tenant)s", "memberships")
+MEMBER = replace(sql("SELECT role FROM memberships WHERE user_id = %(user)s AND tenant_id = %(tenant)s", "memberships"), word="auth")
 ONE = sql("SELECT id, tenant_id, title, state FROM issues WHERE id = %(id)s AND tenant_id = %(tenant)s", "issues")
 TENANTS = 40
 
@@ -140,7 +141,7 @@ ROWS = [
     ),
     ("POST /hooks/ci", FRONT, 0.03, 20, (sql("INSERT INTO builds (tenant_id, state) VALUES (%(t)s, %(s)s)", "builds"),)),
 ]
-PUBLIC = {"POST /auth/login", "POST /auth/token", "POST /auth/signup", "POST /auth/reset"}
+PUBLIC = {"POST /auth/login", "POST /auth/token", "POST /auth/signup", "POST /auth/reset", "POST /hooks/ci"}
 ROLES = {
     "login": "POST /auth/login", "refresh": "POST /auth/token", "signup": "POST /auth/signup", "reset": "POST /auth/reset",
     "search": "GET /search", "object": "GET /issues/{id}", "self": "GET /users/{id}/profile", "list": "GET /projects/{id}/issues",

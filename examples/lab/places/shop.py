@@ -8,7 +8,7 @@ from examples.lab.flows import Service, call_to
 from examples.lab.place import Api
 from examples.lab.places.building import operations
 from examples.lab.population import Population, people
-from examples.lab.spans import INTERNAL, Piece
+from examples.lab.spans import Piece
 
 EDGE = Service("edge", "envoy")
 FRONT = Service("storefront", "node", "shop")
@@ -16,11 +16,6 @@ CATALOG = Service("catalog", "fastapi", "catalog")
 SIGN_IN = Service("signin", "go", "signin")
 PAYMENTS = "https://api.payments.example/v1/charges"
 sql, cache, tools, goods = FRONT.tools.sql, FRONT.tools.cache, FRONT.tools, CATALOG.tools.sql
-
-
-def _handler(name: str) -> Piece:
-    told = {"express.name": name, "express.type": "request_handler", "http.route": name}
-    return Piece("@opentelemetry/instrumentation-express", f"request handler - {name}", INTERNAL, told)
 
 
 def _goods(route: str, statement: str, table: str) -> Piece:
