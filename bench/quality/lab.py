@@ -10,7 +10,8 @@ from bench.lab import kept
 from bench.lab.figures import QUANTILES, Figures, figures
 from bench.lab.running import run
 from bench.pages import ROOT
-from examples.lab.attacks import ATTACKS, STRENGTHS
+from examples.lab.attacks import ATTACKS
+from examples.lab.attacks.scene import STRENGTHS
 from examples.lab.catalogue import catalogue, uncovered
 from examples.lab.lab import Setting
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from examples.lab.attacks import STRENGTHS
+from examples.lab.attacks.scene import STRENGTHS
 from examples.lab.catalogue import catalogue, chosen, uncovered
 from examples.lab.lab import PLACES, Lab, Setting
 from examples.lab.simulation import START

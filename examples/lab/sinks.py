@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO, Final, cast
 from urllib.parse import urlsplit
 
 TRIES: Final = 5
@@ -46,7 +46,8 @@ class Days(AbstractContextManager["Days"]):
             file: IO[bytes] = self._stack.enter_context((self._directory / name).open("wb"))
             if kind.endswith("gz"):
                 # Without a time in its head, the same traffic gives the same bytes.
-                file = self._stack.enter_context(gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0))  # type: ignore[assignment]
+                packed = self._stack.enter_context(gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0))
+                file = cast(IO[bytes], packed)
             self._open[name] = file
         return self._open[name]
 

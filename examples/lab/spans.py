@@ -45,7 +45,7 @@ class Toolbox:
         verb = statement.split(maxsplit=1)[0]
         told: dict[str, Value] = {"db.system": "postgresql", "db.name": self.database, "db.statement": statement, "db.user": self.database}
         if self.stack == "java":
-            more = {
+            more: dict[str, Value] = {
                 "db.operation": verb,
                 "db.sql.table": table,
                 "server.address": "db",

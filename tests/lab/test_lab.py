@@ -18,7 +18,8 @@ from apisec_otel import _native
 from apisec_otel.receivers.otlp_json_file import OtlpFile, Stored
 from apisec_otel.semconv import vocabulary_json
 from examples.lab import cli
-from examples.lab.attacks import ATTACKS, STRENGTHS
+from examples.lab.attacks import ATTACKS
+from examples.lab.attacks.scene import STRENGTHS
 from examples.lab.catalogue import catalogue, chosen, uncovered
 from examples.lab.lab import PLACES, PRINCIPALS, Lab, Setting
 from examples.lab.simulation import START, Simulation

@@ -12,7 +12,7 @@ def missing_check(scene: Scene) -> Steps:
     """A way in on which nobody asks for the token: the call that every other request makes is not there."""
     for at in scene.times(10):
         who = scene.who(at, scene.account)
-        yield scene.wait(), scene.call(who, "object", scene.object(), change=Change(without=frozenset({"auth", "cache"})))
+        yield scene.wait(), scene.call(who, "object", scene.owned(), change=Change(without=frozenset({"auth", "cache"})))
 
 
 @attack("authz.work_after_deny")
@@ -31,7 +31,7 @@ def hop_mismatch(scene: Scene) -> Steps:
         other = call_to(services["accounts-api"], services["ledger"], "GET", "/accounts/{n}", user="yes")
         inside = other.below[0]
         inside.told["enduser.id"] = scene.person().user  # type: ignore[index]
-        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.object(), change=Change(instead={"ledger": other}))
+        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.owned(), change=Change(instead={"ledger": other}))
 
 
 @attack("gateway.bypass", place=("shop", "saas"))
@@ -39,7 +39,7 @@ def bypass(scene: Scene) -> Steps:
     """Straight to the service, past the gateway."""
     for at in scene.times(10):
         who = scene.who(at, scene.account)
-        yield scene.wait(), scene.call(who, "object", scene.object(), change=Change(gateway=False))
+        yield scene.wait(), scene.call(who, "object", scene.owned(), change=Change(gateway=False))
 
 
 @attack("auth.anon_success")
@@ -47,14 +47,14 @@ def anonymous(scene: Scene) -> Steps:
     """Answered without a credential where all others need one."""
     for at in scene.times(8):
         who = scene.who(at, scene.stranger)
-        yield scene.wait(), scene.call(who, "object", scene.object(), change=Change(without=frozenset({"auth"})))
+        yield scene.wait(), scene.call(who, "object", scene.owned(), change=Change(without=frozenset({"auth"})))
 
 
 @attack("auth.deny_then_allow")
 def deny_then_allow(scene: Scene) -> Steps:
     """Refused, refused, refused; then, with another version or method, let in."""
     for at in scene.times(4):
-        who, thing = scene.who(at, scene.account), scene.object()
+        who, thing = scene.who(at, scene.account), scene.owned()
         for _ in range(scene.chance.randint(3, 6)):
             yield scene.wait(), scene.call(who, "object", thing, status=403)
         yield scene.wait(), scene.call(who, "object", thing, query="api-version=2019-01-01")
@@ -81,7 +81,7 @@ def method(scene: Scene) -> Steps:
     """A method that the route never had."""
     who = scene.account()
     for _ in scene.times(5):
-        path = scene.place.operation("object").path % scene.object()
+        path = scene.place.operation("object").path % scene.owned()
         yield (
             scene.wait(),
             scene.missing(who, path, method=scene.chance.choice(("PUT", "DELETE", "PATCH")), status=scene.mostly(200, 405, 0.7)),

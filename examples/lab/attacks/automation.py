@@ -7,7 +7,7 @@ from examples.lab.people.visit import Steps
 
 
 def _parts(scene: Scene, role: str) -> tuple[int, ...]:
-    return (scene.object(),) if "%s" in scene.place.operation(role).path else ()
+    return (scene.owned(),) if "%s" in scene.place.operation(role).path else ()
 
 
 @attack("seq.surprise")
@@ -41,7 +41,7 @@ def timing(scene: Scene) -> Steps:
             scene.call(
                 scene.who(at, scene.account),
                 "browse",
-                scene.chance.randrange(1, 4000) if scene.place.api.name == "shop" else scene.object(),
+                scene.chance.randrange(1, 4000) if scene.place.api.name == "shop" else scene.owned(),
             ),
         )
 

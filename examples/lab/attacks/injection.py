@@ -54,7 +54,7 @@ def shape(scene: Scene) -> Steps:
     # Cleaned as the others are; the form is what is left of it.
     change = scene.query("object", restated(lambda said: f"{said} UNION SELECT ?, ?, ? FROM users"))
     for at in scene.times(10):
-        visible = f"{scene.object()}%20UNION%20SELECT%201,2,3" if scene.strength != "weak" else scene.object()
+        visible = f"{scene.owned()}%20UNION%20SELECT%201,2,3" if scene.strength != "weak" else scene.owned()
         yield scene.wait(), scene.call(scene.who(at, scene.account), "object", visible, change=change)
 
 

@@ -12,7 +12,7 @@ from examples.lab.people.visit import Steps
 def foreign(scene: Scene) -> Steps:
     """Things that belong to others and exist, known from elsewhere, in no order."""
     for at in scene.times(12):
-        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.object())
+        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.owned())
 
 
 @attack("bola.self_param")
@@ -36,7 +36,7 @@ def enumeration(scene: Scene) -> Steps:
 @attack("bola.walk")
 def walk(scene: Scene) -> Steps:
     """One number after the other."""
-    first = scene.object()
+    first = scene.owned()
     for at in scene.times(40):
         yield scene.wait(), scene.call(scene.who(at, scene.account), "object", first + at, status=scene.mostly(200, 404, 0.5))
 
@@ -55,8 +55,8 @@ def probe(scene: Scene) -> Steps:
 def pollution(scene: Scene) -> Steps:
     """The same parameter twice, or in the query beside the path."""
     for at in scene.times(8):
-        thing = scene.object()
-        query = scene.chance.choice((f"id={scene.object()}", f"id={thing}&id={scene.object()}", f"user_id={scene.person().user}"))
+        thing = scene.owned()
+        query = scene.chance.choice((f"id={scene.owned()}", f"id={thing}&id={scene.owned()}", f"user_id={scene.person().user}"))
         yield scene.wait(), scene.call(scene.who(at, scene.account), "object", thing, query=query)
 
 
@@ -74,7 +74,7 @@ def no_owner(scene: Scene) -> Steps:
     """A query that asks for the id alone, whoever owns it, and somebody who uses it."""
     change = scene.query("object", restated(lambda said: said.partition(" AND ")[0]))
     for at in scene.times(10):
-        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.object(), change=change)
+        yield scene.wait(), scene.call(scene.who(at, scene.account), "object", scene.owned(), change=change)
 
 
 @attack("rows.outlier")
@@ -93,7 +93,7 @@ def size(scene: Scene) -> Steps:
     factor = {"weak": 6, "strong": 400}.get(scene.strength, 60)
     for at in scene.times(3):
         who, usual = scene.who(at, scene.account), scene.place.operation("list").size
-        parts = (scene.object(),) if "%s" in scene.place.operation("list").path else ()
+        parts = (scene.owned(),) if "%s" in scene.place.operation("list").path else ()
         yield (
             scene.wait(),
             scene.call(who, "list", *parts, query="page=1&limit=25", size=usual * factor, visible=scene.place.api.name != "bank"),

@@ -77,7 +77,7 @@ def undocumented(scene: Scene) -> Steps:
 def deprecated(scene: Scene) -> Steps:
     """What was to be switched off: only a document can say so."""
     for at in scene.times(10):
-        parts = (scene.object(),) if "%s" in scene.place.operation("list").path else ()
+        parts = (scene.owned(),) if "%s" in scene.place.operation("list").path else ()
         yield scene.wait(), scene.call(scene.who(at, scene.account), "list", *parts, query="page=1", visible=False)
 
 

@@ -33,7 +33,7 @@ def fanout(scene: Scene) -> Steps:
     change = Change(extra=tuple(tools.sql("SELECT id, name FROM parts WHERE parent = ?", "parts") for _ in range(many)))
     path = scene.place.operation("list").path
     for at in scene.times(4):
-        parts = (scene.object(),) if "%s" in path else ()
+        parts = (scene.owned(),) if "%s" in path else ()
         yield scene.wait(), scene.call(scene.who(at, scene.account), "list", *parts, query="include=all", took=1.2, change=change)
 
 
@@ -43,7 +43,7 @@ def page(scene: Scene) -> Steps:
     limit = {"weak": 400, "strong": 10_000_000}.get(scene.strength, 100_000)
     path = scene.place.operation("list").path
     for at in scene.times(6):
-        parts = (scene.object(),) if "%s" in path else ()
+        parts = (scene.owned(),) if "%s" in path else ()
         yield scene.wait(), scene.call(scene.who(at, scene.account), "list", *parts, query=f"page=1&limit={limit}", size=900_000, took=2.0)
 
 

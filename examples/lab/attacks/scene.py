@@ -117,7 +117,7 @@ class Scene:
             self._callers.append(make())
         return self._callers[wanted]
 
-    def object(self) -> int:
+    def owned(self) -> int:
         """Something that belongs to somebody."""
         return self.chance.choice(self.person().objects)
 

@@ -42,7 +42,7 @@ def fail_then_ok(scene: Scene) -> Steps:
     yield scene.wait(), scene.call(who, "login")
     scene.sign_in(who, scene.person())
     for _ in range(5):
-        yield 2.0, scene.call(who, "object", scene.object())
+        yield 2.0, scene.call(who, "object", scene.owned())
 
 
 @attack("auth.token_share")
