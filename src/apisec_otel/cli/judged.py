@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 
 from apisec_otel.component import EndpointNames
 from apisec_otel.findings.finding import SUPPRESSED, Finding, Hash, Rule
+from apisec_otel.findings.incident import Incident
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import SEVERITIES
 from apisec_otel.receivers.otlp_json_file import Fault
 from apisec_otel.spans.batch import SpanBatch
 
 NANO = 10**9
+
+Told = Incident | Finding
+"""What is told on its own, not of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Judged:
     """Where requests are judged in order: findings on the rows of `batch.steps`, those made earlier too."""
     ranks: NDArray[np.floating[Any]] | None = None
     """Where requests are judged in order: what each row says of its session, 0 to 1; 0 where nothing does."""
+    told: Sequence[tuple[int, Told]] = ()
+    """Changes of incidents and findings on no request: the row before which each is told, or how many rows there are."""
     drained: Judged | None = None
     """What was still held of the recording before."""
 
@@ -156,6 +162,8 @@ class Summary:
     requests: int = 0
     sessions: int = 0
     findings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEVERITIES, 0))
+    incidents: int = 0
+    """How many were opened."""
     suppressed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUPPRESSED, 0))
     faults: list[Fault] = field(default_factory=list)
     """The first of what could not be read."""

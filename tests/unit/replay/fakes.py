@@ -38,9 +38,10 @@ LAYOUT: list[tuple[str, str, int]] = [
     ("stream", "<i8", 112),
     ("network", "<u8", 120),
     ("marks", "<u4", 128),
+    ("credential", "<u8", 136),
 ]
 RECORD = np.dtype(
-    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 136}
+    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 144}
 )
 VIEW = native_view(LAYOUT)
 NAMED: dict[int, str] = {}
