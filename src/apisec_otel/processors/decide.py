@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from apisec_otel import semconv
 from apisec_otel.component import EndpointNames, Host, Size
+from apisec_otel.findings import feedback as feedback_file
 from apisec_otel.findings.finding import Finding, Hash, Raised, RequestFacts, Suppressed, finding_id
 from apisec_otel.findings.links import Links, LinkSettings
+from apisec_otel.findings.patterns import client_of
+from apisec_otel.findings.policy import Policy, Subject, Verdict
 from apisec_otel.findings.repeats import Repeats
 from apisec_otel.findings.risk import EntityRisk
 from apisec_otel.findings.rows import Mark, Records, View
-from apisec_otel.findings.severity import Level
 from apisec_otel.findings.text import short
+from apisec_otel.findings.tuning import Allow, Override, Place, places, surprises
 from apisec_otel.spans.batch import NativeBatch, Released, SpanBatch, Value
+from apisec_otel.telemetry import Telemetry
 
 RESTART: Final = 600 * 10**9
 """A row in time that starts further back than this begins another recording."""
@@ -48,9 +53,18 @@ class DecideSettings:
     """An id linked to more than so many others, as an address that many people share, links nobody."""
     links: Size = 8 << 20
     """Most memory for who was seen with whom; past it the least useful are forgotten."""
+    overrides: tuple[Override, ...] = ()
+    """Other settings for some signals, the last that says a key decides it."""
+    allow: tuple[Allow, ...] = ()
+    """Callers that may, each with a reason, and a last day where it has one."""
+    feedback: str = ""
+    """File of what people said of findings, which `apisec-otel feedback` writes; read at the start and at a reload."""
+    _marked: tuple[feedback_file.Marked, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuses tables that hold nothing and times that go back."""
+        """Refuses tables that hold nothing and times that go back; reads the file, so that settings differ when it does."""
+        if self.feedback:
+            object.__setattr__(self, "_marked", feedback_file.read(self.feedback))
         if min(self.entities, self.repeats) < 1:
             raise ValueError("entities and repeats must be at least 1")
         if min(self.dedup, self.forget) < timedelta():
@@ -62,10 +76,24 @@ class DecideSettings:
         """Cap of the table of links."""
         return self.links
 
+    def tuned(self) -> Iterator[Place]:
+        """Where detectors are named."""
+        return places(self.overrides, self.allow)
+
+    def verify(self, custom: Mapping[str, str]) -> list[str]:
+        """What should be known of who is allowed."""
+        there = not self.feedback or Path(self.feedback).exists()
+        return [*surprises(self.allow), *([] if there else [f"feedback: there is no {self.feedback} yet"])]
+
+    def policy(self, keyed_hash: Hash, telemetry: Telemetry | None = None) -> Policy:
+        """What becomes of signals."""
+        trials = partial(Repeats, self.repeats, _nanoseconds(self.dedup))
+        return Policy(self.overrides, self.allow, self._marked, keyed_hash=keyed_hash, trials=trials, telemetry=telemetry)
+
     def build(self, host: Host) -> Decide:
         """The running step."""
         links = Links(LinkSettings(bytes=self.links, half_life=_nanoseconds(self.link_half_life), hub=self.hub))
-        decide = Decide(self, host.view, host.vocabulary.hash, host.endpoint_names, links)
+        decide = Decide(self, host.view, host.vocabulary.hash, host.endpoint_names, links, telemetry=host.telemetry)
         host.telemetry.observe("apisec_risk_evicted", lambda: float(decide.evicted), "counter")
         for name in ("entries", "bytes"):
             host.telemetry.observe(f"apisec_links_{name}", partial(_metric, links, name))
@@ -77,16 +105,23 @@ class DecideSettings:
 class Decide:
     """Judges the raised signals of one batch after the other, in order.
 
-    In: a batch and what was raised on its rows. Out: a finding for each signal, repeats included with their cause;
-    every row with a signal is annotated. Python runs for each signal, never for each span. `view` shows a batch's rows,
-    `keyed_hash` makes ids; without `links` nobody is linked.
+    In: a batch and what was raised on its rows. Out: a finding for each signal that is told, those held back with their
+    cause; every row with one that is neither on trial nor allowed is annotated. Python runs for each signal, never for each
+    span. `view` shows a batch's rows, `keyed_hash` makes ids; without `links` nobody is linked.
     """
 
     def __init__(
-        self, settings: DecideSettings, view: View, keyed_hash: Hash, names: EndpointNames | None = None, links: Links | None = None
+        self,
+        settings: DecideSettings,
+        view: View,
+        keyed_hash: Hash,
+        names: EndpointNames | None = None,
+        links: Links | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._settings, self._view, self._hash = settings, view, keyed_hash
         self._names, self._links = names or EndpointNames(), links
+        self.policy = settings.policy(keyed_hash, telemetry)
         self.restart()
 
     def restart(self) -> None:
@@ -94,6 +129,7 @@ class Decide:
         settings = self._settings
         if self._links is not None:
             self._links.restart()
+        self.policy.restart()
         self._now = 0
         self._repeats = Repeats(settings.repeats, _nanoseconds(settings.dedup))
         self._risk = EntityRisk(settings.entities, _nanoseconds(settings.forget))
@@ -111,6 +147,8 @@ class Decide:
             yield json.dumps({"shown": shown}).encode()
         for risk in self._risk.rows():
             yield json.dumps({"risk": risk}).encode()
+        for trials in self.policy.rows():
+            yield json.dumps({"trials": trials}).encode()
         yield json.dumps({"now": self._now}).encode()
 
     def restore(self, shards: Iterable[bytes]) -> Sequence[str]:
@@ -126,6 +164,7 @@ class Decide:
     def _take(self, said: Mapping[str, Any]) -> None:
         self._repeats.take(said.get("shown", ()))
         self._risk.take(said.get("risk", ()))
+        self.policy.take(said.get("trials", ()))
         self._now = said.get("now", self._now)
 
     @property
@@ -152,8 +191,9 @@ class Decide:
             records, row = views[id(native)], signals[0].row
             follow(turn + kind)
             self._advance(records, row)
-            judged = [self._finding(native, records, signal, step=native is not batch) for signal in signals]
-            loud = [finding for finding in judged if finding.suppressed != "shadow"]
+            said = [self._finding(native, records, signal, step=native is not batch) for signal in signals]
+            judged = [finding for finding in said if finding is not None]
+            loud = [finding for finding in judged if finding.suppressed not in ("shadow", "allowlist")]
             if loud and native is batch:
                 batch.annotate(row, span_attributes(loud))
             findings += judged
@@ -176,15 +216,17 @@ class Decide:
             self.restart()
         self._now = max(self._now, time)
 
-    def _finding(self, batch: NativeBatch, records: Records, signal: Raised, *, step: bool) -> Finding:
-        row, level = signal.row, Level(signal.severity)
-        endpoint = int(records["endpoint"][row])
+    def _finding(self, batch: NativeBatch, records: Records, signal: Raised, *, step: bool) -> Finding | None:
+        row, endpoint = signal.row, int(records["endpoint"][signal.row])
+        verdict = self.policy.judge(signal, endpoint, lambda: self.subject(batch, records, row), self._now)
+        if verdict is None:
+            return None
         trace_id, span_id = records["trace_id"][row].tobytes(), records["span_id"][row].tobytes()
-        risk, cause = self._weigh(signal, level, endpoint, _carrier(signal, records[row]))
+        risk, cause = self._weigh(signal, verdict, endpoint, _carrier(signal, records[row]))
         return Finding(
             id=finding_id(self._hash, signal.detector, signal.entity, endpoint, trace_id, span_id),
             detector=signal.detector,
-            level=level,
+            level=verdict.level,
             owasp=signal.owasp,
             score=signal.score,
             risk=100 * risk,
@@ -203,17 +245,30 @@ class Decide:
             evidence=signal.evidence,
             request=_facts(batch, records, row),
             suppressed=cause,
+            trial=verdict.trial,
             row=row,
             step=step,
         )
 
-    def _weigh(self, signal: Raised, level: Level, endpoint: int, carrier: int) -> tuple[float, Suppressed | None]:
-        """The entity's risk with this signal, and why it is not shown. A detector on trial adds to nothing."""
-        if signal.shadow:
-            return 0.0, "shadow"
+    def subject(self, batch: NativeBatch, records: Records, row: int) -> Subject:
+        """The request, as far as configuration asks about it."""
+        client, facts = int(records["client"][row]), _facts(batch, records, row)
+        return Subject(
+            service=facts.service,
+            endpoint=short(self._names.name(int(records["endpoint"][row]))),
+            principal=int(records["principal"][row]),
+            client=client,
+            address=client_of(client, partial(batch.text, row), self._hash) if client else None,
+            user_agent=facts.user_agent,
+        )
+
+    def _weigh(self, signal: Raised, verdict: Verdict, endpoint: int, carrier: int) -> tuple[float, Suppressed | None]:
+        """The entity's risk with this signal, and why it is not shown. What is on trial or allowed adds to nothing."""
+        if verdict.held is not None:
+            return 0.0, verdict.held
         near = self._links.near(carrier, self._now) if self._links is not None and carrier else ()
         risk = self._risk.add(carrier, (signal.detector, endpoint), signal.score, self._now, near)
-        repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), level, self._now)
+        repeated = self._repeats.seen((signal.detector, signal.entity, endpoint), verdict.level, self._now)
         return risk, "dedup" if repeated else None
 
 

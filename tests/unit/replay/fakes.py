@@ -136,6 +136,7 @@ class Signal:
     entity_kind: str = "principal"
     evidence: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"objects": (41.0, 8.0)})
     sentence: str = "41 objects of shop GET /orders/{id}"
+    stated: bool = True
     shadow: bool = False
 
 
@@ -219,6 +220,9 @@ class FakeEngine:
 
     def learned(self) -> None:
         self.decide.restart()
+
+    def tallies(self) -> list[Any]:
+        return self.decide.policy.tallies()
 
 
 def from_json(line: bytes) -> bytes:
