@@ -95,6 +95,12 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_snapshot_bytes": ("gauge", "Its size."),
     "apisec_snapshot_age_seconds": ("gauge", "Time since it was begun: so much would be lost by a kill."),
     "apisec_signals": ("counter", "Signals raised, by `detector` and `mode` (alert, shadow)."),
+    "apisec_signals_withheld": ("counter", "Signals that an override does not tell, by `detector` and `reason` (off, q)."),
+    "apisec_shadow_findings": (
+        "counter",
+        "Findings that a detector on trial would have shown, by `detector`: its rate is what going live costs.",
+    ),
+    "apisec_allowed": ("counter", "Signals of allowed callers, by `entry` (`allow 1` and so on, or `feedback`)."),
     "apisec_findings": ("counter", "Findings, by `detector`, `severity` and `suppressed` (`no`, or why it was not shown)."),
     "apisec_findings_dropped": ("counter", "Requests of findings that could not be sent, by `signal` and `reason` (outbox full, refused)."),
     "apisec_component_seconds": ("counter", "Time spent in a component, by `component`."),

@@ -16,6 +16,7 @@ COMMANDS = {
     "replay": ("apisec_otel.cli.replay:command", "Find attacks in files of traces."),
     "coverage": ("apisec_otel.cli.coverage:command", "Tell what telemetry lacks, which detectors are blind for it, and what to set."),
     "explain": ("apisec_otel.cli.explain:command", "Tell why a detector raised a request, or why it did not."),
+    "feedback": ("apisec_otel.cli.feedback:command", "Say of a finding that it was false, or that it was right."),
     "session": ("apisec_otel.cli.session:command", "Tell a session request by request; as HAR or curl too."),
     "incident": ("apisec_otel.cli.incident:command", "Tell an incident's story and its requests."),
     "demo": ("apisec_otel.cli.demo:command", "Attack an example API and watch what is found."),

@@ -19,6 +19,7 @@ from apisec_otel.config import Component, Config
 from apisec_otel.errors import ComponentError
 from apisec_otel.findings.background import DAY, NO_ROW
 from apisec_otel.findings.finding import Hash, Rule
+from apisec_otel.findings.policy import Tally
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.inventory.coverage import ServiceCoverage
 from apisec_otel.plan.build import Plan
@@ -207,6 +208,10 @@ class ReplayEngine:
         """What is known of each service's telemetry."""
         return [service for each in self.processors if isinstance(each, Detecting) for service in each.coverage()]
 
+    def tallies(self) -> list[Tally]:
+        """How often each override and each allowed caller applied since the start."""
+        return [tally for each in self.processors if isinstance(each, Decide) for tally in each.policy.tallies()]
+
     def ended(self) -> list[tuple[int, int]]:
         """Sessions that ended since it was last asked, where the processor says it."""
         return [ended for each in self.processors if hasattr(each, "ended") for ended in each.ended()]
@@ -278,6 +283,6 @@ def _processor(component: Component, host: Host, engine: ReplayEngine, watch: Ca
         return PlanEngine(plan, executor, outside)
 
     engine.shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
-    detecting = settings.detecting(asked, host, tell_shadow=True)
+    detecting = settings.detecting(asked, host)
     detecting.cover(Covering(settings.coverage(host.custom), every=1))
     return detecting

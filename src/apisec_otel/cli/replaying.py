@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -68,13 +69,15 @@ class Replay:
 
     def run(self, files: Iterable[str]) -> Summary:
         """Replays and prints; answers what was counted."""
-        evicted = self._engine.evicted
+        evicted, before = self._engine.evicted, self._engine.tallies()
         for judged in self._judged(files):
             self._print(judged)
         if (rest := self._engine.finish()) is not None:
             self._print(rest)
         self._end_sessions(self._book.end_all())
         self.summary.evicted = self._engine.evicted - evicted
+        pairs = zip(before, self._engine.tallies(), strict=True)
+        self.summary.tallies = [replace(after, matched=after.matched - was.matched) for was, after in pairs]
         for output in self._outputs:
             output.end(self.summary)
         return self.summary
@@ -139,6 +142,7 @@ class Replay:
         if judged.drained is not None:
             self._print(judged.drained)
         self.on_judged(judged)
+        self.summary.on_trial |= judged.shadow
         self._seen += judged.batch.spans
         self.summary.spans += judged.batch.spans
         if judged.restarted:
@@ -186,6 +190,7 @@ class Replay:
     def _count(self, rows: Rows, findings: Sequence[Finding]) -> None:
         summary = self.summary
         for finding in findings:
+            summary.trials.update([finding.detector] if finding.trial else [])
             if finding.suppressed:
                 summary.suppressed[finding.suppressed] += 1
             else:

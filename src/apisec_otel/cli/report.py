@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from apisec_otel.cli.judged import NANO, Rows, Summary, Told, rfc3339
+from apisec_otel.cli.report_tuned import print_tuned
 from apisec_otel.cli.session_book import SessionTotals
 from apisec_otel.cli.stories import COLOURS, Stories
 from apisec_otel.cli.tallies import LIMIT, OTHER, Tallies, Tally, Unknowns
@@ -98,6 +99,7 @@ class Report:
         else:
             self._incidents.print(summary)
             self._print_findings(summary)
+            print_tuned(self._console, summary)
             self._print_tallies("Services", self._services.ranked(), len(self._services))
             self._print_tallies("Endpoints", self._endpoints.ranked(), ENDPOINTS)
             self._print_sessions(summary)

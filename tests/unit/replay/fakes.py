@@ -138,6 +138,7 @@ class Signal:
     evidence: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"objects": (41.0, 8.0)})
     sentence: str = "41 objects of shop GET /orders/{id}"
     rank: float = 0.0
+    stated: bool = True
     shadow: bool = False
 
 
@@ -221,6 +222,9 @@ class FakeEngine:
 
     def learned(self) -> None:
         self.decide.restart()
+
+    def tallies(self) -> list[Any]:
+        return self.decide.policy.tallies()
 
 
 def from_json(line: bytes) -> bytes:
