@@ -31,15 +31,15 @@ DEFAULT = "feedback.yaml"
 def command(*, finding: str, verdict: str | None, reason: str, sources: tuple[str, ...], settings: tuple[str, ...], **options: Any) -> int:
     """Say of a finding that it was false, or that it was right.
 
-    Looks for the finding in FILE: what `replay --format json` printed (`-` is standard input), or traces, which are
-    replayed. Adds an entry to the file that `decide::feedback` names: its detector, entity and endpoint are allowed
-    until a day. Nothing else is: another endpoint, entity or detector shows as before. A running instance reads it on
-    SIGHUP. Ids are made with the secret of the configuration, so give the one that found it.
+    Looks for the finding in FILE, traces that are replayed, and adds an entry to the file that `decide::feedback` names:
+    its detector, entity and endpoint are allowed until a day. Nothing else is: another endpoint, entity or detector shows
+    as before. A running instance reads it on SIGHUP. Ids are made with the secret of the configuration, so give the one
+    that found it.
 
     \b
     Examples:
       apisec-otel feedback 1f0c5d2ab3e49768 --false-positive --reason "nightly export" --from traces.jsonl
-      apisec-otel replay --format json traces.jsonl | apisec-otel feedback ID --true-positive --reason "confirmed" --from -
+      apisec-otel feedback 1f0c5d2ab3e49768 --true-positive --reason "confirmed" --from traces.jsonl
 
     \b
     Exit codes:

@@ -1,13 +1,12 @@
-"""One finding by its id: in what replay printed, or by replaying traces."""
+"""One finding by its id, by replaying traces."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final
 
 from apisec_otel.cli.judged import Rows, Summary, Told
 from apisec_otel.cli.replay_engine import engine_of
@@ -34,10 +33,11 @@ class Found:
 
 def find(id: str, files: Sequence[str], config: Config) -> tuple[Found | None, int]:
     """The finding of an id, and how many were looked at. ComponentError says what could not be read."""
-    printed = [file for file in files if file == "-" or _starts(file).startswith(_PRINTED)]
-    traces = [file for file in files if file not in printed]
+    for file in files:
+        if _starts(file).startswith(_PRINTED):
+            raise ComponentError(f"feedback: {file} is what replay printed, which does not say of whom; give the traces")
     seen = 0
-    for each, found in (*_in_lines(printed), *(_by_replay(traces, config) if traces else ())):
+    for each, found in _by_replay(files, config):
         seen += 1
         if each == id:
             return found, seen
@@ -50,30 +50,6 @@ def _starts(file: str) -> bytes:
             return opened.read(len(_PRINTED))
     except OSError as error:
         raise ComponentError(f"feedback: {file}: {error.strerror}") from error
-
-
-def _in_lines(files: Iterable[str]) -> Iterator[tuple[str, Found]]:
-    for file in files:
-        if file == "-":
-            yield from _lines("standard input", sys.stdin)
-            continue
-        with Path(file).open(encoding="utf-8") as opened:
-            yield from _lines(file, opened)
-
-
-def _lines(name: str, opened: TextIO) -> Iterator[tuple[str, Found]]:
-    for number, line in enumerate(opened, 1):
-        try:
-            said = json.loads(line)
-            if said["type"] == "finding":
-                yield said["id"], _found(said)
-        except (ValueError, TypeError, KeyError) as error:
-            raise ComponentError(f"feedback: {name}: line {number}: is not what replay --format json prints ({error!r})") from error
-
-
-def _found(said: dict[str, Any]) -> Found:
-    entity = said["entity"]
-    return Found(said["detector"], int(entity["id"], 16) if entity else 0, said["endpoint"])
 
 
 def _by_replay(files: Sequence[str], config: Config) -> Iterator[tuple[str, Found]]:

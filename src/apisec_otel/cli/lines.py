@@ -82,7 +82,9 @@ class JsonLines:
         """Faults stand on standard error and in the summary."""
 
     def end(self, summary: Summary) -> None:
-        """The last line."""
+        """A line for each detector on trial, and the last line."""
+        for detector, rates in summary.shadow().items():
+            self._out.write(json.dumps({"type": "shadow", "detector": detector, **rates}, separators=(",", ":")) + "\n")
         stated = {
             "type": "summary",
             "spans": summary.spans,
@@ -91,7 +93,6 @@ class JsonLines:
             "findings": summary.findings,
             "incidents": summary.incidents,
             "suppressed": summary.suppressed,
-            "shadow": summary.shadow(),
             "decode_errors": summary.decode_errors,
             "late": summary.late,
             "evicted": summary.evicted,
@@ -156,8 +157,6 @@ def _finding(finding: Finding) -> str:
         "span_id": finding.span_id.hex() or None,
         "evidence_span_id": finding.evidence_span_id.hex() or None,
         "session": f"{finding.session:016x}" if finding.session else None,
-        "entity": {"type": finding.entity_kind, "id": f"{finding.entity:016x}"} if finding.entity else None,
-        "endpoint": finding.endpoint_name,
         "score": round(finding.score, 6),
         "reason": finding.reason,
         "suppressed": finding.suppressed,

@@ -37,7 +37,7 @@ def say(span: Span, **said: str | int) -> None:
 
 @pytest.fixture
 def walk(tmp_path: Path) -> Path:
-    """Somebody reads 30 orders of others; each is a SELECT behind the request, the fifth of which fails."""
+    """Somebody reads 30 orders of others; each is a SELECT behind the request, one of which fails."""
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
     resource.resource.attributes.add(key="service.name").value.string_value = "shop"
@@ -58,7 +58,7 @@ def walk(tmp_path: Path) -> Path:
             db__query__text="SELECT * FROM orders WHERE secret = 'leak'",
             db__collection__name="orders",
         )
-        if number == 24:
+        if number == 20:
             query.status.code = Status.STATUS_CODE_ERROR
     file = tmp_path / "walk.bin"
     body = request.SerializeToString()
