@@ -74,6 +74,21 @@ class Links:
     def metrics(self) -> dict[str, int]:
         """`entries` and `bytes` now; `evicted` and `expired` since the start."""
 
+class Ranks:
+    """How suspicious each session is, within so many bytes; lower ranks than `least` are none."""
+
+    def __new__(cls, bytes: int, least: float) -> Ranks: ...
+    def follow(self, released: SpanBatch | None, told: list[bytes], asked: list[tuple[int, int]]) -> list[float]:
+        """Takes up what rows say, a float64 a row for each signal; of each (session, rows) its rank as of so many rows, 0 for none."""
+    def counts(self) -> tuple[int, int]:
+        """Sessions known, and how many went for want of room."""
+    def shards(self) -> Iterator[bytes]:
+        """Its state, each shard copied when it is asked for."""
+    def load(self, shard: bytes) -> bool:
+        """Takes up a shard; false when it is of another layout. ValueError: no shard."""
+    def restart(self) -> None:
+        """Forgets all."""
+
 class Payload:
     """All that is learned of what requests say. ValueError says what is wrong with the settings."""
 
@@ -156,6 +171,8 @@ class Answers:
     def raised(self) -> list[tuple[int, int, float, int, int, list[tuple[float, float]]]]: ...
     @property
     def scores(self) -> list[bytes]: ...
+    @property
+    def ranks(self) -> list[bytes]: ...
     @property
     def learning(self) -> bytes: ...
     @property

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import until
+from helpers import free_port, until
+from parts import spans
+from parts.raw import GrpcClient
+from parts.running import MakeApisec, to_http
 from tests.unit.exporters.conftest import START, told
 
 from apisec_otel.component import Host
 from apisec_otel.exporters.alertmanager import AlertmanagerSettings
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 
 def shown(url: str) -> list[dict[str, Any]]:
@@ -64,3 +68,23 @@ def test_an_alert_is_over_when_its_sender_is_gone(alertmanager: str) -> None:
     page.turn()
     until(lambda: len(shown(alertmanager)) == 1, "it is shown")
     until(lambda: not shown(alertmanager), "it is over, five times `resend` later")
+
+
+def test_the_one_on_call_hears_though_the_backend_is_down(alertmanager: str, make_apisec: MakeApisec) -> None:
+    """Findings wait for a backend that is not there; the incident that they make does not."""
+    pipelines = {"traces": {"exporters": ["findings"]}, "logs/findings": {"exporters": ["otlp_http", "alertmanager"]}}
+    merge = {
+        "processors": {"decide": {"quiet": "1s"}},
+        "exporters": {"alertmanager": {"endpoints": [alertmanager], "resend": "1s"}},
+        "service": {"pipelines": pipelines},
+    }
+    apisec = make_apisec(*to_http(free_port()), merge)
+    now, scanner = time.time_ns(), {"user__id": "", "client__address": "203.0.113.66", "http__route": ""}
+    refused = [spans.request_span(n, now, url__path=f"/x{n}/.env", http__response__status_code=404, **scanner) for n in range(20)]
+    served = spans.request_span(30, now, url__path="/.env", **scanner)
+    with GrpcClient(apisec.endpoint("grpc")) as client:
+        assert client.export(spans.traces([*refused, served]).SerializeToString()).accepted
+    (alert,) = until(lambda: shown(alertmanager), "the incident is shown", 40)
+    assert alert["labels"]["detector"] == "scan_honeypath" and alert["labels"]["severity"] == "critical"
+    assert alert["annotations"]["description"]
+    until(lambda: not shown(alertmanager), "it is over", 40)

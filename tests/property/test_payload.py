@@ -55,18 +55,19 @@ def columns(rows: Any) -> Any:
     return np.array([rows[f"payload_{name}"] for name in ("p", "score", "usual")]).T
 
 
-def kept(built: Built) -> list[bytes]:
-    """What the payloads' step keeps."""
-    return list(built.parts()["payloads"].snapshot())
+Kept = dict[str, list[bytes]]
 
 
-def resumed(shards: list[bytes], before: list[bytes]) -> Built:
-    """Steps that go on with what another payloads' step kept; the ones before it have seen all that came before."""
+def kept(built: Built) -> Kept:
+    """What each step keeps."""
+    return {id: list(part.snapshot()) for id, part in built.parts().items()}
+
+
+def resumed(shards: Kept) -> Built:
+    """Steps that go on with what others kept."""
     built = steps()
-    last = built.processors.pop("payloads")
-    built.take(*before)
-    built.processors["payloads"] = last
-    assert built.parts()["payloads"].restore(shards) == []
+    for id, part in built.parts().items():
+        assert part.restore(shards[id]) == []
     return built
 
 
@@ -95,7 +96,7 @@ def test_a_restart_changes_nothing(seed: int, cut: int) -> None:
     expected, _ = taken(steps(), requests, [0, cut, 400])
     first = steps()
     before, _ = taken(first, requests, [0, cut])
-    after, _ = taken(resumed(kept(first), requests[:cut]), requests[cut:], [0, 400 - cut])
+    after, _ = taken(resumed(kept(first)), requests[cut:], [0, 400 - cut])
     np.testing.assert_array_equal(np.concatenate([columns(before), columns(after)]), columns(expected))
 
 
@@ -106,7 +107,7 @@ def test_another_process_goes_on_alike(cut: int, tmp_path: Path) -> None:
     first = steps()
     taken(first, requests, [0, cut])
     handed, answered = tmp_path / "handed", tmp_path / "answered.npy"
-    handed.write_bytes(pickle.dumps((kept(first), requests[:cut], requests[cut:])))
+    handed.write_bytes(pickle.dumps((kept(first), requests[cut:])))
     subprocess.run([sys.executable, __file__, str(handed), str(answered)], check=True, env={"PYTHONPATH": ":".join(sys.path)})
     np.testing.assert_array_equal(np.load(answered), columns(expected)[cut:])
 
@@ -121,5 +122,5 @@ def test_cuts_change_nothing_where_room_is_short(seed: int) -> None:
 
 
 if __name__ == "__main__":
-    shards, before, rest = pickle.loads(Path(sys.argv[1]).read_bytes())
-    np.save(sys.argv[2], columns(taken(resumed(shards, before), rest, [0, len(rest)])[0]))
+    shards, rest = pickle.loads(Path(sys.argv[1]).read_bytes())
+    np.save(sys.argv[2], columns(taken(resumed(shards), rest, [0, len(rest)])[0]))

@@ -309,7 +309,7 @@ impl Answers {
             .collect()
     }
 
-    /// What each signal says of its row's session, an f64 a row; empty of one that ranks none, and unless all was asked.
+    /// What each signal says of its row's session, an f64 a row; empty of one that ranks none.
     #[getter]
     fn ranks<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
         let ranks = self.inner.ranks.iter();

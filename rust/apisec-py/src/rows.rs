@@ -3,10 +3,11 @@
 use crate::batch::{SpanBatch, Vocabulary};
 use crate::detach::detached;
 use crate::snapshot::{self, Shards};
-use apisec_core::rows::{coverage, endpoints, links, requests, sessions, steps};
+use apisec_core::rows::{coverage, endpoints, links, ranks, requests, sessions, steps};
 use apisec_core::table::Metrics;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -250,6 +251,66 @@ impl Links {
     }
 }
 
+/// How suspicious each session is.
+#[pyclass(frozen, module = "apisec_otel._native")]
+pub struct Ranks(Arc<Mutex<ranks::Ranks>>);
+
+#[pymethods]
+impl Ranks {
+    #[new]
+    fn new(bytes: u64, least: f64) -> Self {
+        Self(Arc::new(Mutex::new(ranks::Ranks::new(bytes, least))))
+    }
+
+    /// Takes up what released requests say of their sessions, an f64 a row for each signal, of which the largest counts;
+    /// answers for each (session, rows) its rank as of so many of them.
+    fn follow(
+        &self,
+        py: Python<'_>,
+        released: Option<&SpanBatch>,
+        told: Vec<PyBackedBytes>,
+        asked: Vec<(u64, usize)>,
+    ) -> PyResult<Vec<f64>> {
+        let told: Vec<&[[u8; 8]]> = told.iter().map(|told| told.as_chunks().0).collect();
+        let rank = |row: usize| {
+            let said = told.iter().filter_map(|told| told.get(row));
+            said.map(|rank| f64::from_ne_bytes(*rank))
+                .fold(f64::NAN, f64::max)
+        };
+        let follow =
+            |rows: &mut dyn Iterator<Item = (u64, f64)>| lock(&self.0).follow(rows, &asked);
+        let Some(released) = released else {
+            return Ok(follow(&mut std::iter::empty()));
+        };
+        detached(py, || {
+            released.with_mut(|batch| {
+                let sessions = batch.records().map(|record| record.session).enumerate();
+                follow(&mut sessions.map(|(row, session)| (session, rank(row))))
+            })
+        })
+    }
+
+    fn restart(&self) {
+        lock(&self.0).restart();
+    }
+
+    /// Sessions known, and how many went for want of room.
+    fn counts(&self) -> (usize, u64) {
+        let state = lock(&self.0);
+        (state.len(), state.evicted)
+    }
+
+    /// Its state as shards, each copied when it is asked for.
+    fn shards(&self) -> Shards {
+        Shards::of(self.0.clone())
+    }
+
+    /// Takes up a shard; false when it is of another layout.
+    fn load(&self, py: Python<'_>, shard: &[u8]) -> PyResult<bool> {
+        snapshot::load(py, &self.0, shard)
+    }
+}
+
 /// What each service's requests lack.
 #[pyclass(frozen, module = "apisec_otel._native")]
 pub struct Coverage(Mutex<coverage::Coverage>);
@@ -401,6 +462,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Endpoints>()?;
     module.add_class::<Sessions>()?;
     module.add_class::<Links>()?;
+    module.add_class::<Ranks>()?;
     module.add_class::<Coverage>()?;
     module.add_class::<Steps>()
 }

@@ -21,6 +21,8 @@ ROWS = 128
 """Pairs of a piece."""
 SHARING = 20
 """Most linked entities whose risk counts."""
+LEAST_RANK = 0.05
+"""Lower ranks of sessions weigh nothing: a score of 1 by `session_conduct`, from which on it is said to count."""
 
 
 def accumulated(scores: Iterable[float]) -> float:
@@ -30,6 +32,15 @@ def accumulated(scores: Iterable[float]) -> float:
     0.75
     """
     return 1 - prod(1 - score for score in scores)
+
+
+def weighed(score: float, rank: float) -> float:
+    """A request's score where its session ranks so high, 0 to 1: up to twice as much, and no more than 1.
+
+    >>> weighed(0.25, 0.5), weighed(0.25, 0.04), weighed(0.75, 0.5)
+    (0.375, 0.25, 1.0)
+    """
+    return min(1.0, score * (1 + rank)) if rank >= LEAST_RANK else score
 
 
 class EntityRisk:

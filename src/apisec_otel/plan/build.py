@@ -30,6 +30,8 @@ class Statement:
     because: str
     evidence: tuple[str, ...]
     settings: Mapping[str, object]
+    ranks: bool = False
+    """Whether it says how suspicious a row's session is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +213,7 @@ def _statement(graph: Graph, one: Draft) -> Statement:
         because=one.because,
         evidence=tuple(name for name, _, _ in one.evidence),
         settings=settings_of(one.chosen.detector),
+        ranks=one.ranks is not None,
     )
 
 

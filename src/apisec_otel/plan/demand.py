@@ -41,7 +41,8 @@ class _Walk:
             raised = self.graph.add("less", (draft.p, self.graph.constant(draft.chosen.q)), kind="logic")
         for position in draft.outputs():
             if position != draft.when:
-                self.want(position, raised)
+                # What ranks is wanted of every row, as other detectors' signals weigh by it; on trial it weighs nothing.
+                self.want(position, None if position == draft.ranks and draft.chosen.flags else raised)
 
     def want(self, position: int, mask: int | None, *, truth: bool = False) -> None:
         if (position, mask, truth) in self._seen:

@@ -22,6 +22,8 @@ class Answers(Protocol):
     """What an executor gives for a batch: row, signal, p, severity, entity and evidence of all that was raised."""
 
     raised: Sequence[RaisedRow]
+    ranks: Sequence[bytes]
+    """For each signal a float64 a row, of its session; nothing of one that ranks none."""
 
 
 class Executor(Protocol):
@@ -96,6 +98,8 @@ class Engine:
         self.plan = plan
         self.outside = outside or Outside(plan.functions)
         self.executor = executor or native(plan.spec, self.outside)
+        self.ranks: Sequence[bytes] = ()
+        """What the rows of the last batch said of their sessions, as `Answers.ranks`."""
 
     def observe(self, batch: Any, words: Callable[[int], Mapping[str, str]], late: Late | None = None) -> list[Raised]:
         """What the rows of the batch raise, in row order; `words` are a row's for people, by `ROW_WORDS`, and asked for only then.
@@ -103,6 +107,7 @@ class Engine:
         `late` as `Executor.run` takes it.
         """
         answers = self.executor.run(batch) if late is None else self.executor.run(batch, late=late)
+        self.ranks = answers.ranks
         return list(self._spoken(answers.raised, words))
 
     def tables(self) -> list[dict[str, Any]]:

@@ -41,7 +41,10 @@ class Signal:
     severity: Severity | Number | None = None
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     ranks: Number | None = None
-    """How suspicious the session is as of this Step row, from 0 to 1, whether or not anything is raised. It ranks sessions, no more."""
+    """How suspicious the session is as of this Step row, from 0 to 1, whether or not anything is raised.
+
+    It raises nothing: it ranks sessions, and what is raised on one that ranks high weighs up to twice as much in the entity's risk.
+    """
 
 
 def check(signal: object, settings: Mapping[str, object]) -> Signal:

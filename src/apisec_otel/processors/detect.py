@@ -25,6 +25,7 @@ from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors import river_check
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
+from apisec_otel.processors.ranking import SHARE, Ranking
 from apisec_otel.spans.batch import Released, SpanBatch
 
 Mode = Literal["alert", "shadow", "off"]
@@ -94,12 +95,17 @@ class Detect:
         """By running detector, the columns that it reads."""
         return plan.columns_read(*draft(self._chosen(), custom=custom))
 
+    def without_p(self, custom: Mapping[str, str]) -> set[str]:
+        """Running detectors none of whose signals has a p-value: their q moves nothing."""
+        _, drafts = draft(self._chosen(), custom=custom)
+        return {one.chosen.id for one in drafts} - {one.chosen.id for one in drafts if one.p is not None}
+
     def plan(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> Plans:
         """The plans of all running detectors.
 
         `meanings` says what the values of columns depend on, `custom` of which kinds configured columns are.
         """
-        return plan.plans(self._chosen(), memory=self.max_bytes, meanings=meanings, custom=custom)
+        return plan.plans(self._chosen(), memory=self.max_bytes - self.max_bytes // SHARE, meanings=meanings, custom=custom)
 
     def coverage(self, custom: Mapping[str, str] | None = None) -> Coverage:
         """What the running detectors read of requests, and which of them are blind without it."""
@@ -118,12 +124,15 @@ class Detect:
         running.cover(Covering(self.coverage(host.custom)))
         return running
 
-    def detecting(self, engine: Callable[[Plan], Engine], host: Host, *, tell_shadow: bool = False) -> "Detecting":
+    def detecting(self, engine: Callable[[Plan], Engine], host: Host) -> "Detecting":
         """The plans at work in engines that `engine` makes."""
         plans = self.plan(host.meanings, host.custom)
         shadow = frozenset(id for id, _, mode, _ in self.running() if mode == "shadow")
-        running = Detecting(engine(plans.requests), shadow, host, tell_shadow=tell_shadow)
+        running = Detecting(engine(plans.requests), shadow, host)
         running.in_order(engine(plans.steps), Ordering(self.max_held, host))
+        ranking = [at for at, each in enumerate(plans.steps.statements) if each.ranks and each.detector not in shadow]
+        if ranking:
+            running.ranked(Ranking(ranking, self.max_bytes // SHARE, host))
         return running
 
 
@@ -141,6 +150,10 @@ class Raised:
     entity_kind: str
     evidence: Mapping[str, tuple[float, float]]
     sentence: str
+    rank: float = 0.0
+    """How suspicious its session is as of the row, 0 to 1; 0 when not known."""
+    stated: bool = True
+    """Whether p is its own; the detector's q stands for it where it has none."""
     shadow: bool = False
     """By a detector on trial: told, and nothing more."""
 
@@ -148,12 +161,14 @@ class Raised:
 class Detecting:
     """The plan at work; Python runs for each signal, never for each span."""
 
-    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host, *, tell_shadow: bool = False) -> None:
-        self._engine, self._shadow, self._host, self._tell_shadow = engine, shadow, host, tell_shadow
+    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host) -> None:
+        self._engine, self._shadow, self._host = engine, shadow, host
         self._covering: Covering | None = None
         self._ordering: Ordering | None = None
+        self._ranking: Ranking | None = None
         self._steps = engine
         self._owasp: dict[str, str] = {}
+        self._q: dict[str, float] = {}
         self._watch(engine)
 
     def in_order(self, engine: Engine, ordering: Ordering) -> None:
@@ -161,9 +176,14 @@ class Detecting:
         self._steps, self._ordering = engine, ordering
         self._watch(engine)
 
+    def ranked(self, ranking: Ranking) -> None:
+        """Ranks the sessions of what is raised as well."""
+        self._ranking = ranking
+
     def _watch(self, engine: Engine) -> None:
         host = self._host
         self._owasp |= {each.detector: each.owasp for each in engine.plan.statements}
+        self._q |= {each.chosen.id: each.chosen.q for each in engine.plan.source.drafts}
         for at, table in enumerate(engine.tables()):
             for name in ("entries", "bytes"):
                 host.telemetry.observe(f"apisec_table_{name}", partial(_table, engine, at, name), table=table["identity"][:8])
@@ -185,7 +205,7 @@ class Detecting:
         return self._covering.services() if self._covering else []
 
     def process(self, batch: SpanBatch) -> None:
-        """Puts what is raised on the batch; a shadow detector's signals are only counted, unless they are to be told."""
+        """Puts what is raised on the batch; that of a detector on trial is marked so."""
         if self._covering and batch.now is None:
             self._covering.process(batch.native)
         if self._ordering is not None:
@@ -197,6 +217,8 @@ class Detecting:
                 self._covering.advance(batch.now)
         if self._ordering is not None and batch.steps is not None:
             self._judge_in_order(batch.steps, None if batch.now is None else self._ordering.bound())
+        if self._ranking is not None:
+            self._ranking.rank(batch, self._steps.ranks)
 
     def _judge_as_they_come(self, batch: SpanBatch, steps: Released | None) -> None:
         """The rows of the batch, and between them those of gateways whose time to wait is over."""
@@ -234,8 +256,7 @@ class Detecting:
     def _tell(self, batch: SpanBatch, each: Said) -> None:
         mode = "shadow" if each.detector in self._shadow else "alert"
         self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
-        if mode == "alert" or self._tell_shadow:
-            batch.raised.append(self._spoken(each))
+        batch.raised.append(self._spoken(each))
 
     @property
     def meaning(self) -> str:
@@ -257,9 +278,13 @@ class Detecting:
                 cold += kept.restore(shard[1:] for shard in group)
         return cold + [each for kept in waiting.values() for each in kept.restore(())]
 
-    def _kept(self) -> dict[bytes, Engine | Ordering]:
-        requests: dict[bytes, Engine | Ordering] = {b"r": self._engine}
-        return requests if self._ordering is None else requests | {b"s": self._steps, b"h": self._ordering}
+    def _kept(self) -> dict[bytes, Engine | Ranking | Ordering]:
+        kept: dict[bytes, Engine | Ranking | Ordering] = {b"r": self._engine}
+        if self._ordering is not None:
+            kept |= {b"s": self._steps}
+        if self._ranking is not None:
+            kept |= {b"k": self._ranking}
+        return kept if self._ordering is None else kept | {b"h": self._ordering}
 
     def restart(self) -> None:
         """Ends a recording: windows close, tallies and flags go, baselines stay."""
@@ -267,6 +292,8 @@ class Detecting:
         if self._ordering is not None:
             self._steps.restart()
             self._ordering.restart()
+        if self._ranking is not None:
+            self._ranking.restart()
 
     def _words(self, batch: SpanBatch, row: int) -> dict[str, str]:
         endpoint = self._host.endpoint_names.name(int(self._host.view(batch.native)["endpoint"][row]))
@@ -284,6 +311,7 @@ class Detecting:
             entity_kind=each.entity_type,
             evidence={name: (_number(observed), _number(expected)) for name, (observed, expected) in each.evidence.items()},
             sentence=each.sentence,
+            stated=each.p != self._q[each.detector],
             shadow=each.detector in self._shadow,
         )
 

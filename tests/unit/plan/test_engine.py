@@ -17,7 +17,7 @@ class Fake:
     """An executor that raises what it was given."""
 
     def __init__(self, *raised: Any) -> None:
-        self.raised = list(raised)
+        self.raised, self.ranks = list(raised), ()
 
     def run(self, batch: Any, ask_all: bool = False) -> Any:
         return self

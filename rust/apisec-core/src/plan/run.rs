@@ -151,15 +151,15 @@ impl Plan {
             None => Err(Error(format!("plan: there is no node {node}"))),
         };
         let values = wanted.values.iter().map(empty).collect::<Result<_, _>>()?;
-        let scores = if wanted.all {
-            vec![Vec::new(); self.signals.len()]
-        } else {
-            Vec::new()
-        };
+        let of_signals = vec![Vec::new(); self.signals.len()];
         Ok(Answers {
             values,
-            ranks: scores.clone(),
-            scores,
+            scores: if wanted.all {
+                of_signals.clone()
+            } else {
+                Vec::new()
+            },
+            ranks: of_signals,
             ..Answers::default()
         })
     }

@@ -30,7 +30,7 @@ pub struct Answers {
     pub raised: Vec<Raised>,
     /// A score from 0 to 1 a row, for each signal; empty unless all is asked.
     pub scores: Vec<Vec<f64>>,
-    /// What a row says of its session's rank, for each signal that ranks; empty unless all is asked.
+    /// What a row says of its session's rank, for each signal that ranks.
     pub ranks: Vec<Vec<f64>>,
     /// Rows that asked a baseline still without support; empty unless all is asked.
     pub learning: Vec<bool>,

@@ -6,7 +6,7 @@ pub use keep::Copying;
 
 use super::endpoints::Route;
 use super::template::{self, Template};
-use super::tree::{Tree, Words};
+use super::tree::{NODE, Tree, Words};
 use crate::hash::{Hasher, IdMap};
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ impl Learned {
         if !may_begin && !self.services.contains_key(&asked.service) {
             return None;
         }
-        let service = self.services.entry(asked.service).or_default();
+        let service = Self::service(&mut self.services, &mut self.bytes, asked.service);
         let segments = template::segments(asked.path);
         let resolved = service.tree.resolve(segments, &self.literal)?;
         let text = template::joined(&resolved);
@@ -136,6 +136,21 @@ impl Learned {
         service.bytes += bytes;
         self.bytes += bytes;
         Some(route)
+    }
+
+    /// A service, made when it is new.
+    fn service<'a>(
+        services: &'a mut IdMap<u64, Service>,
+        bytes: &mut usize,
+        id: u64,
+    ) -> &'a mut Service {
+        services.entry(id).or_insert_with(|| {
+            *bytes += NODE;
+            Service {
+                bytes: NODE,
+                ..Service::default()
+            }
+        })
     }
 
     /// Collapses what is ripe and makes room; what was merged, in a fixed order.

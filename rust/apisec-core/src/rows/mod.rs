@@ -14,6 +14,7 @@ pub mod memo;
 pub mod pages;
 pub mod payload;
 pub mod query;
+pub mod ranks;
 pub mod requests;
 pub mod retries;
 pub mod sessions;

@@ -14,7 +14,7 @@ const FIRST_WORDS: usize = 100;
 /// So many words a level holds until it collapses at the next tick.
 const FULL: usize = 256;
 /// What a node costs beside its word, in bytes.
-const NODE: usize = 120;
+pub const NODE: usize = 120;
 
 /// One level below a prefix.
 #[derive(Debug, Default)]
@@ -27,10 +27,8 @@ pub struct Tree {
 }
 
 /// One level as a snapshot has it.
-#[derive(Debug)]
-pub struct Node<'a> {
-    /// The words that lead to it.
-    pub path: Vec<&'a str>,
+#[derive(Debug, Clone, Copy)]
+pub struct Node {
     /// Successes at it and below.
     pub hits: u64,
     /// Its words have become a variable.
@@ -175,65 +173,65 @@ impl Tree {
         }
     }
 
-    /// Levels seen more than `seen` times and what they are made of, each after the one above it.
-    pub fn nodes(&self, seen: u64) -> Vec<Node<'_>> {
-        let mut nodes = Vec::new();
-        self.list(&mut Vec::new(), seen, &mut nodes);
-        nodes
+    /// Shows `each` the levels behind `after` in a fixed order, each after the one above it, until it has enough; whether it has.
+    pub fn walk<'a>(
+        &'a self,
+        path: &mut Vec<&'a str>,
+        after: Option<&[Box<str>]>,
+        each: &mut impl FnMut(&[&'a str], Node) -> bool,
+    ) -> bool {
+        if after.is_none() && each(path, self.node()) {
+            return true;
+        }
+        let after = after.and_then(<[_]>::split_first);
+        let first = after.map(|(first, _)| first);
+        let words = match first {
+            Some(first) if &**first == VARIABLE => None,
+            Some(first) => Some(self.words.range(first.clone()..)),
+            None => Some(self.words.range::<str, _>(..)),
+        };
+        let words = words
+            .into_iter()
+            .flatten()
+            .map(|(word, below)| (&**word, below));
+        for (word, below) in words.chain(self.variable.as_deref().map(|below| (VARIABLE, below))) {
+            let rest = after.filter(|(first, _)| &***first == word);
+            path.push(word);
+            let enough = below.walk(path, rest.map(|(_, rest)| rest), each);
+            path.pop();
+            if enough {
+                return true;
+            }
+        }
+        false
     }
 
-    fn list<'a>(&'a self, path: &mut Vec<&'a str>, seen: u64, nodes: &mut Vec<Node<'a>>) {
-        nodes.push(Node {
-            path: path.clone(),
+    fn node(&self) -> Node {
+        Node {
             hits: self.hits,
             collapsed: self.collapsed,
             ends: self.ends,
-        });
-        for (word, below) in self.words.iter().filter(|(_, below)| below.hits > seen) {
-            path.push(word);
-            below.list(path, seen, nodes);
-            path.pop();
-        }
-        if let Some(below) = &self.variable {
-            path.push(VARIABLE);
-            below.list(path, seen, nodes);
-            path.pop();
         }
     }
 
-    /// Whether `nodes` lists all levels of a template.
-    pub fn is_kept(&self, resolved: &[&str], seen: u64) -> bool {
-        match resolved.split_first() {
-            None => true,
-            Some((&VARIABLE, rest)) => self
-                .variable
-                .as_ref()
-                .is_some_and(|below| below.is_kept(rest, seen)),
-            Some((first, rest)) => self
-                .words
-                .get(*first)
-                .is_some_and(|below| below.hits > seen && below.is_kept(rest, seen)),
-        }
-    }
-
-    /// Makes a level as it was listed; the bytes that were added.
-    pub fn put(&mut self, path: &[&str], hits: u64, collapsed: bool, ends: bool) -> usize {
+    /// Makes a level as `walk` showed it; the bytes that were added.
+    pub fn put(&mut self, path: &[&str], node: Node) -> usize {
         let Some((first, rest)) = path.split_first() else {
-            self.hits = self.hits.max(hits);
-            self.collapsed |= collapsed;
-            self.ends |= ends;
+            self.hits = self.hits.max(node.hits);
+            self.collapsed |= node.collapsed;
+            self.ends |= node.ends;
             return 0;
         };
         if *first == VARIABLE {
             let fresh = if self.variable.is_none() { NODE } else { 0 };
             let below = self.variable.get_or_insert_default();
-            return fresh + below.put(rest, hits, collapsed, ends);
+            return fresh + below.put(rest, node);
         }
         if let Some(known) = self.words.get_mut(*first) {
-            return known.put(rest, hits, collapsed, ends);
+            return known.put(rest, node);
         }
         let fresh = self.words.entry((*first).into()).or_default();
-        NODE + first.len() + fresh.put(rest, hits, collapsed, ends)
+        NODE + first.len() + fresh.put(rest, node)
     }
 
     /// Bytes held, all levels below counted.

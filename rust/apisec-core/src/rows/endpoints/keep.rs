@@ -33,7 +33,7 @@ fn take(keys: &mut Vec<u64>) -> Vec<u64> {
 }
 
 impl Keeps for Endpoints {
-    const LAYOUT: u64 = 3;
+    const LAYOUT: u64 = 4;
     type Copying = Copying;
 
     fn start(&self) -> Copying {
@@ -49,6 +49,7 @@ impl Keeps for Endpoints {
     fn copy(&self, at: &mut Copying, to: &mut Sink) -> bool {
         if std::mem::take(&mut at.unknown) {
             to.number(UNKNOWN);
+            to.signed(self.tick);
             self.unknown.words().for_each(|word| to.number(word));
         } else if !at.names.is_empty() {
             to.number(NAMES);
@@ -82,6 +83,7 @@ impl Keeps for Endpoints {
                 .load(from, |template| self.spelling.route(template));
         }
         if what == UNKNOWN {
+            self.tick = from.signed()?;
             let mut words = Vec::new();
             while !from.is_empty() {
                 words.push(from.number()?);
@@ -94,7 +96,8 @@ impl Keeps for Endpoints {
             match what {
                 NAMES => {
                     let name = from.text()?.to_owned();
-                    if self.names.len() < self.settings.max_endpoints {
+                    // Beside the endpoints those that were merged, and `(unmatched)` of each service and method.
+                    if self.names.len() < self.settings.max_endpoints.saturating_mul(3) {
                         self.names.insert(key, name);
                     }
                 }
