@@ -74,6 +74,12 @@ SENDING: tuple[Fixed | Setting, ...] = (
     Setting("Memory of delivered spans, for loops; gRPC", "exporters", "otlp_grpc", "loop_memory", "one out, whatever its age"),
     Setting("The same, HTTP", "exporters", "otlp_http", "loop_memory", "the same"),
     Setting("Findings that wait for the backend, in MiB", "connectors", "findings", "outbox_mib", "dropped and counted"),
+    Setting("Changes of incidents that wait for a webhook", "exporters", "webhook", "queue", "the oldest dropped, updates first; counted"),
+    Setting("How long they wait", "exporters", "webhook", "max_age", "dropped and counted"),
+    Setting("Open incidents kept for Alertmanager", "exporters", "alertmanager", "queue", "the oldest dropped and counted"),
+    Fixed("A story, as a pager keeps it", "2,048 bytes", "cut", "src/apisec_otel/exporters/notice.py", "STORY: Final = 2_048"),
+    Fixed("Pause that `Retry-After` may ask of a pager", "1 hour", "tried then", "src/apisec_otel/exporters/courier.py",
+          "LONGEST_WISH: Final = 3600.0"),
 )  # fmt: skip
 
 ANALYSING: tuple[Fixed | Setting, ...] = (

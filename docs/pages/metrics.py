@@ -23,10 +23,10 @@ SELF: dict[str, tuple[str, str]] = {
     "otelcol_receiver_refused_metric_points": ("counter", "As accepted ones."),
     "otelcol_receiver_refused_requests": ("counter", "Requests refused, by `receiver`, `transport`, `otel.signal`, `reason`."),
     "otelcol_exporter_sent_spans": ("counter", f"Spans that the backend took, {SENT}."),
-    "otelcol_exporter_sent_log_records": ("counter", "As received ones."),
+    "otelcol_exporter_sent_log_records": ("counter", "As received ones; of pagers, changes of incidents that were taken."),
     "otelcol_exporter_sent_metric_points": ("counter", "As received ones."),
     "otelcol_exporter_send_failed_spans": ("counter", f"Spans that the backend did not take, {SENT}; the sender was told."),
-    "otelcol_exporter_send_failed_log_records": ("counter", "As received ones."),
+    "otelcol_exporter_send_failed_log_records": ("counter", "As received ones; of pagers, changes that were refused for good."),
     "otelcol_exporter_send_failed_metric_points": ("counter", "As received ones."),
     "otelcol_exporter_withheld_spans": (
         "counter",
@@ -111,7 +111,7 @@ SELF: dict[str, tuple[str, str]] = {
         "gauge",
         "Changes of incidents that exporter `webhook` has yet to send, incidents that `alertmanager` keeps, by `exporter`.",
     ),
-    "apisec_pager_dropped": ("counter", "Changes of incidents that were not sent, by `exporter` and `reason` (full, old)."),
+    "apisec_pager_dropped": ("counter", "Changes of incidents that were not sent, by `exporter` and `reason` (full, old, no id)."),
     "apisec_io_events": (
         "counter",
         "What happened on sockets, by `event` and `reason`: receiver_connections (how each ended), accept_errors, tls_reloads.",
@@ -134,8 +134,8 @@ HEALTH = """\
 ## Health
 
 Extension `health_check` answers `GET /` on localhost:13133 with 200 and `Server available`, 503 before the start and while it
-stops. A component that failed within the last minute stands under `degraded`, and so does an exporter whose spans come back in a
-loop; spans still flow, so the status stays 200."""
+stops. A component that failed within the last minute stands under `degraded`, and so do an exporter whose spans come back in a
+loop and a pager that cannot send; spans still flow, so the status stays 200."""
 
 
 def page() -> str:

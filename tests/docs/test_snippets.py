@@ -68,8 +68,9 @@ def test_there_is_something_to_test() -> None:
 
 @pytest.mark.parametrize("block", CONFIGS, ids=str)
 def test_configuration_is_valid(block: Block) -> None:
-    """Each is laid over the default, as `--config default --config it`."""
-    read([DEFAULT, f"yaml:{block.text}"], environment={})
+    """Each is laid over the default, as `--config default --config it`; what the environment must hold it does."""
+    environment = dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", block.text), "https://hooks.example.org/set")
+    read([DEFAULT, f"yaml:{block.text}"], environment=environment)
 
 
 @pytest.mark.parametrize("block", COLLECTOR, ids=str)

@@ -58,7 +58,7 @@ class Counts:
     """Self-metrics of one pager."""
 
     def __init__(self, host: Host, spool: Sized) -> None:
-        self._add, self._exporter = host.telemetry.add, host.id
+        self._telemetry, self._exporter = host.telemetry, host.id
         host.telemetry.observe("apisec_pager_waiting", partial(len, spool), exporter=host.id)
         self.sent(0)
         self.failed(0)
@@ -67,12 +67,12 @@ class Counts:
 
     def sent(self, changes: int = 1) -> None:
         """Changes that the other side has."""
-        self._add("otelcol_exporter_sent_log_records", changes, exporter=self._exporter)
+        self._telemetry.add("otelcol_exporter_sent_log_records", changes, exporter=self._exporter)
 
     def failed(self, changes: int = 1) -> None:
         """Changes that it refused for good."""
-        self._add("otelcol_exporter_send_failed_log_records", changes, exporter=self._exporter)
+        self._telemetry.add("otelcol_exporter_send_failed_log_records", changes, exporter=self._exporter)
 
     def dropped(self, reason: str, changes: int = 1) -> None:
         """Changes that it was never asked to take."""
-        self._add("apisec_pager_dropped", changes, exporter=self._exporter, reason=reason)
+        self._telemetry.add("apisec_pager_dropped", changes, exporter=self._exporter, reason=reason)

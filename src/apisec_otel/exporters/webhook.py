@@ -64,6 +64,9 @@ class WebhookSettings:
         if not self.target():
             raise ValueError("url is missing: where to post, as in https://hooks.example.org/apisec")
         parts_of(self.target())
+        for name, given in (("secret", self.secret), ("routing_key", self.routing_key)):
+            if given is not None and not given.get_secret_value():
+                raise ValueError(f"{name} is empty; is the environment variable set?")
         if not self.allow_private:
             check_public(self.target())
         check_headers(self.headers)

@@ -235,6 +235,8 @@ def test_a_record_without_a_time_is_of_now(receiver: Receiver, host: Host) -> No
         ({"url": SecretStr("hooks.example.org")}, "a URL is wanted"),
         ({"url": SecretStr("ftp://x")}, "a URL is wanted"),
         ({"url": SecretStr("https://u:p@x.example.org")}, "must not hold user and password"),
+        ({"url": SecretStr("https://x.example.org"), "secret": SecretStr("")}, "secret is empty"),
+        ({"preset": "pagerduty", "routing_key": SecretStr("")}, "routing_key is empty"),
         ({"preset": "pagerduty"}, "routing_key and preset pagerduty go together"),
         ({"url": SecretStr("https://x.example.org"), "queue": 0}, "greater than 0"),
         ({"url": SecretStr("https://x.example.org/u:p\n")}, "a URL is wanted"),
