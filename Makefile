@@ -7,7 +7,7 @@ NATIVE := $(VENV)/.native
 NICE   := nice -n 5
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint fmt e2e demo bench quality docs lock clean
+.PHONY: help build test lint fmt e2e demo lab bench quality docs lock clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ e2e: $(NATIVE) ## Run whole processes against real SDKs (wants go and node too)
 
 demo: $(NATIVE) ## Attack an example API and watch what is found
 	$(BIN)/apisec-otel demo $(ARGS)
+
+lab: $(NATIVE) ## Generate traffic of known truth, with attacks
+	$(BIN)/python -m examples.lab $(ARGS)
 
 bench: $(NATIVE) ## Measure CPU, latency and memory beside a Collector that only forwards
 	@PYTHON="$(PYTHON)" scripts/toolchain e2e

@@ -1,6 +1,7 @@
 """Measures how well apisec-otel judges, on generated traffic of known truth and on recorded spans; writes docs/quality.md.
 
-Every other module of this package is one section: its name is the mark on the page, and `measure()` gives the lines.
+Every other module of this package is one section: its name is the mark on the page, and `measure()` gives the lines. One that
+compares with the last figures keeps them with `keep()`.
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ def main() -> None:
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
     for name in options.sections or SECTIONS:
         start = time.monotonic()
-        lines = import_module(f"bench.quality.{name}").measure()
+        section = import_module(f"bench.quality.{name}")
+        lines = section.measure()
         print("\n".join([f"{name}:", *lines, ""]), flush=True)
         print(f"{name} took {time.monotonic() - start:.0f} s", file=sys.stderr)
         if not options.no_write:
             between(PAGE, name, lines)
+            if hasattr(section, "keep"):
+                section.keep()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -25,6 +25,7 @@ _WORDS: dict[Any, str] = {
     str: "text",
     SecretStr: "text, never shown",
     timedelta: "duration",
+    date: "date",
     Any: "number, text, true or false",
 }
 
@@ -37,7 +38,7 @@ def settings_table(cls: type) -> str:
 def rows(cls: type, prefix: str = "", whole: Any = MISSING) -> Iterator[tuple[str, str, str, str]]:
     """A row for each setting; `whole` is the outer setting's default, where there is one."""
     docs, hints = attribute_docs(cls), type_hints(cls)
-    for name in (each.name for each in fields(cls)):
+    for name in (each.name for each in fields(cls) if each.init):
         hint, nested = hints[name], _nested(hints[name])
         default = _default(cls, name) if whole is MISSING or whole is None else getattr(whole, name)
         inner = _dataclass(hint)

@@ -32,6 +32,8 @@ BUILTIN: dict[Family, dict[str, str]] = {
         "otlp_http": "apisec_otel.exporters.otlp_http:OtlpHttp",
         "file": "apisec_otel.exporters.file:FileSettings",
         "debug": "apisec_otel.exporters.debug:DebugSettings",
+        "alertmanager": "apisec_otel.exporters.alertmanager:AlertmanagerSettings",
+        "webhook": "apisec_otel.exporters.webhook:WebhookSettings",
     },
     "extensions": {
         "health_check": "apisec_otel.extensions.health_check:HealthCheck",
@@ -42,6 +44,7 @@ BUILTIN: dict[Family, dict[str, str]] = {
         "bola_enumeration": "apisec_otel.detectors.bola_enumeration:BolaEnumeration",
         "bola_walk": "apisec_otel.detectors.bola_walk:BolaWalk",
         "request_anomaly": "apisec_otel.detectors.request_anomaly:RequestAnomaly",
+        "scan_honeypath": "apisec_otel.detectors.scan_honeypath:ScanHoneypath",
         "scan_probing": "apisec_otel.detectors.scan_probing:ScanProbing",
         "session_conduct": "apisec_otel.detectors.session_conduct:SessionConduct",
         "session_evidence": "apisec_otel.detectors.session_evidence:SessionEvidence",

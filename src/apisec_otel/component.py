@@ -63,6 +63,26 @@ Size = Annotated[
 
 
 @dataclass(frozen=True)
+class OneOrMore:
+    """Marks a tuple of texts of which one may stand alone: `service: shop`."""
+
+
+def _some(value: object) -> object:
+    if isinstance(value, (list, tuple)) and not (value and all(value)):
+        raise ValueError("is empty, which means nobody; leave the key out to mean all")
+    return value
+
+
+Words = Annotated[
+    tuple[str, ...],
+    OneOrMore(),
+    BeforeValidator(_some),
+    WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}, "minItems": 1}),
+]
+"""A text, or a list of them; what is written must not be empty."""
+
+
+@dataclass(frozen=True)
 class Nested:
     """Marks a `dict[str, Any]` setting whose keys are ids of a family of components and whose values are their settings."""
 
@@ -139,6 +159,21 @@ class Exporter(Protocol):
 
 
 @runtime_checkable
+class Queues(Protocol):
+    """An exporter whose `export` waits for no backend, for it keeps a queue of its own: it need not wait for those of others either."""
+
+    @property
+    def queues(self) -> bool:
+        """True."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why the last try failed, for the health report, without what was sent; empty when it did not."""
+        ...
+
+
+@runtime_checkable
 class Connector(Protocol):
     """Ends a pipeline and feeds others."""
 
@@ -202,6 +237,15 @@ class Reads(Protocol):
 
     def reads(self, custom: Mapping[str, str], /) -> Mapping[str, frozenset[str]]:
         """By what reads them, the columns that are read."""
+        ...
+
+
+@runtime_checkable
+class Tunes(Protocol):
+    """Settings that change what detectors' signals become."""
+
+    def tuned(self) -> Iterable[tuple[Sequence[str], Sequence[str], float | None]]:
+        """Of each place: the keys that lead to it, the detectors that it names (`*` is all), and the q that it asks of them."""
         ...
 
 
@@ -304,9 +348,10 @@ def spelled(name: str) -> str:
 
 
 def leaves(settings: Any) -> Iterator[tuple[str, Any]]:
-    """Pairs of name and value of a settings object, in order."""
+    """Pairs of name and value of a settings object, in order; what it made of them itself is none."""
     for each in fields(settings):
-        yield spelled(each.name), getattr(settings, each.name)
+        if each.init:
+            yield spelled(each.name), getattr(settings, each.name)
 
 
 def for_native(settings: Any) -> dict[str, Any]:

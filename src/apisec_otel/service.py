@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from apisec_otel.assembly import Assembler, Assembly, Vocabulary, build, handed_over, native_rows, native_vocabulary
 from apisec_otel.clock import Clock, SystemClock
-from apisec_otel.component import EndpointNames, Host, Running
+from apisec_otel.component import EndpointNames, Host, Queues, Running
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ApisecError, ComponentError
 from apisec_otel.extensions.file_storage import Directory
@@ -132,12 +132,17 @@ class Service:
         engine = self._now.engine if self._now else None
         failure = self._keeper.failure if self._keeper else ""
         unkept = {"file_storage": f"the last snapshot failed: {failure}"} if failure else {}
-        return Health(self._available, {**(engine.degraded() if engine else {}), **unkept, **self._broken})
+        return Health(self._available, {**(engine.degraded() if engine else {}), **unkept, **self._unsent(), **self._broken})
 
     def coverage(self) -> list[dict[str, Any]]:
         """What each service's telemetry lacks, as JSON values."""
         processors = self._now.processors.values() if self._now else ()
         return [service.as_json() for each in processors if hasattr(each, "coverage") for service in each.coverage()]
+
+    def _unsent(self) -> dict[str, str]:
+        """Exporters with a queue that cannot send, and why."""
+        exporters = self._now.exporters if self._now else {}
+        return {str(each.id): part.failure for each, part in exporters.items() if isinstance(part, Queues) and part.failure}
 
     def _assembler(self) -> Assembler:
         directory = self._directory()

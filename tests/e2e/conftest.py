@@ -30,6 +30,14 @@ def node_client() -> Path:
 
 
 @pytest.fixture
+def alertmanager(programs: ExitStack, tmp_path: Path) -> str:
+    """The URL of a running Alertmanager that pages nobody."""
+    url, process = running.alertmanager(build.build_alertmanager(), tmp_path / "alertmanager")
+    programs.enter_context(process)
+    return url
+
+
+@pytest.fixture
 def programs() -> Iterator[ExitStack]:
     """Ends what a test entered into it, last first."""
     with ExitStack() as stack:

@@ -95,5 +95,7 @@ def test_the_demo_finds_all_four_attacks(tmp_path: Path) -> None:
     assert done.stdout.count("found ") >= 4
     assert "\x1b" not in done.stdout
     assert "about anybody else: nothing" in done.stdout
+    assert "incident (high, " in done.stdout
+    assert "First sign at" in done.stdout
     flagged = [span for span in spans.spans_of(spans.read_file(tmp_path / "traces.jsonl")) if "apisec.finding" in spans.values(span)]
     assert {spans.values(span)["client.address"] for span in flagged} == {"192.0.2.10", "192.0.2.20", "192.0.2.30", "192.0.2.40"}

@@ -64,7 +64,7 @@ pub fn dump(words: &[String]) -> Result<(), Box<dyn Error>> {
     let mut rng = Rng(7);
     for number in 0..options.requests {
         let mut request = Request::new(&mut rng, options.spans, options.attacked(number));
-        let spans = number as u64 * u64::from(options.spans);
+        let spans = number * u64::from(options.spans);
         request.renew(&mut rng, FIRST + spans * APART);
         std::fs::write(format!("{}/{number}.pb", options.address), &request.bytes)?;
     }

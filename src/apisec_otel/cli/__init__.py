@@ -16,6 +16,9 @@ COMMANDS = {
     "replay": ("apisec_otel.cli.replay:command", "Find attacks in files of traces."),
     "coverage": ("apisec_otel.cli.coverage:command", "Tell what telemetry lacks, which detectors are blind for it, and what to set."),
     "explain": ("apisec_otel.cli.explain:command", "Tell why a detector raised a request, or why it did not."),
+    "feedback": ("apisec_otel.cli.feedback:command", "Say of a finding that it was false, or that it was right."),
+    "session": ("apisec_otel.cli.session:command", "Tell a session request by request; as HAR or curl too."),
+    "incident": ("apisec_otel.cli.incident:command", "Tell an incident's story and its requests."),
     "demo": ("apisec_otel.cli.demo:command", "Attack an example API and watch what is found."),
 }
 """Name, where it lives, and its line in the help, so that the help imports none of them."""
@@ -23,7 +26,7 @@ COMMANDS = {
 EXIT_CODES = """\b
 Exit codes:
   0  done
-  1  of replay with --fail-on: something that severe was found; of explain: nothing to tell; of demo: an attack was missed
+  1  of replay with --fail-on: something that severe was found; of explain, session and incident: nothing to tell; of demo: one was missed
   2  cannot be used: the command line, the configuration or a component"""
 
 EXAMPLES = """\b
@@ -34,7 +37,8 @@ Examples:
   apisec-otel validate --config my.yaml             every mistake, with file and line
   apisec-otel replay traces.json                    what happened yesterday?
   apisec-otel coverage                              what can it not see?
-  apisec-otel explain bola_walk traces.json         why was that raised, or not?"""
+  apisec-otel explain bola_walk traces.json         why was that raised, or not?
+  apisec-otel session 5f0c2a9d traces.json          what did that session do, and what ran behind it?"""
 
 
 class Lazy(click.Group):

@@ -27,6 +27,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from apisec_otel.errors import ApisecError
+from apisec_otel.findings import background
 
 WATCHED = {
     "login brute force": ("auth_",),
@@ -93,6 +94,16 @@ class Finding:
     sentence: str
 
 
+@dataclass(frozen=True)
+class Told:
+    """An incident, as it was last exported."""
+
+    state: str
+    severity: str
+    entity: str
+    story: str
+
+
 @dataclass
 class Attack:
     """What the traffic generator says of one attack."""
@@ -114,6 +125,7 @@ class Story:
         self.sent = self.requests = self.spans = self.flagged = 0
         self.callers: set[str] = set()
         self.findings: list[Finding] = []
+        self.incidents: dict[str, Told] = {}
         self.attacks: dict[str, Attack] = {}
         self.ended = False
         self._traces = Lines(out / "traces.jsonl")
@@ -144,9 +156,9 @@ class Story:
         return [name for name in WATCHED if name not in self.attacks or not self.attacks[name].found]
 
     def others(self) -> list[Finding]:
-        """Findings about anybody but the attackers."""
+        """Findings about anybody but the attackers; what sums up the day is about nobody."""
         attackers = {attack.client for attack in self.attacks.values()}
-        return [finding for finding in self.findings if finding.client not in attackers]
+        return [finding for finding in self.findings if finding.client not in attackers and finding.detector != background.DETECTOR]
 
     def _count(self, span: Mapping[str, Any]) -> None:
         self.spans += 1
@@ -162,6 +174,11 @@ class Story:
         if "apisec.finding" not in stated:
             return
         sentence = record.get("body", {}).get("stringValue", "")
+        if record.get("eventName") == "apisec.incident":
+            who = f"{stated.get('apisec.entity.type', '')} {stated.get('apisec.entity.id', '')}"
+            told = Told(stated["apisec.incident.state"], stated["apisec.severity"], who, sentence)
+            self.incidents[stated["apisec.incident.id"]] = told
+            return
         finding = Finding(stated["apisec.finding"], stated.get("apisec.severity", "info"), stated.get("client.address", ""), sentence)
         self.findings.append(finding)
         for name, attack in self.attacks.items():
@@ -384,16 +401,19 @@ def _attributes(node: Mapping[str, Any]) -> dict[str, str]:
 @contextmanager
 def _printed(story: Story, console: Console) -> Iterator[Show]:
     """A line for each thing that happens."""
-    state, findings, sent = "", 0, 0
+    state, findings, incidents, sent = "", 0, 0, 0
 
     def show() -> None:
-        nonlocal state, findings, sent
+        nonlocal state, findings, incidents, sent
         if state != story.state:
             state = story.state
             console.print(f"-- {state}", soft_wrap=True, markup=False)
         for finding in story.findings[findings:]:
             console.print(f"{finding.severity:8} {finding.detector}: {finding.sentence}", soft_wrap=True, markup=False)
         findings = len(story.findings)
+        for told in list(story.incidents.values())[incidents:]:
+            console.print(f"{told.severity:8} INCIDENT of {told.entity}", soft_wrap=True, markup=False)
+        incidents = len(story.incidents)
         if story.sent >= sent + EVERY:
             sent = story.sent
             console.print(_numbers(story), soft_wrap=True, markup=False)
@@ -414,13 +434,15 @@ def _view(story: Story) -> RenderableType:
         table.add_column(title, ratio=ratio, overflow="ellipsis", no_wrap=title != "what")
     for finding in story.findings[-12:]:
         table.add_row(finding.severity, finding.detector, escape(finding.sentence), style=STYLES.get(finding.severity, ""))
+    for told in list(story.incidents.values())[-3:]:
+        table.add_row(told.severity, "INCIDENT", escape(told.story), style=STYLES.get(told.severity, ""))
     return Group(f"[bold]{escape(story.state)}[/]   {_numbers(story)}", table)
 
 
 def _numbers(story: Story) -> str:
     return (
         f"requests sent: {story.sent:,}, seen: {story.requests:,}; callers: {len(story.callers)}; spans: {story.spans:,}, "
-        f"flagged: {story.flagged:,}; findings: {len(story.findings)}"
+        f"flagged: {story.flagged:,}; findings: {len(story.findings)}; incidents: {len(story.incidents)}"
     )
 
 
@@ -433,6 +455,8 @@ def _sum_up(story: Story, console: Console) -> int:
             console.print(f"  [green]found[/]   {name}: {attack.found[0].detector}, {attack.delay:.1f} s after it began", soft_wrap=True)
         else:
             console.print(f"  [red]missed[/]  {name}: no finding of {' or '.join(f'{each}*' for each in WATCHED[name])}", soft_wrap=True)
+    for told in story.incidents.values():
+        console.print(f"  incident ({told.severity}, {told.state}) of {told.entity}: {told.story}", soft_wrap=True, markup=False)
     others = Counter(finding.detector for finding in story.others())
     console.print(f"  about anybody else: {', '.join(f'{count} {name}' for name, count in others.items()) or 'nothing'}", soft_wrap=True)
     console.print(f"OTLP files: {escape(str(story.out))}/traces.jsonl, findings.jsonl, finding_spans.jsonl, metrics.jsonl", soft_wrap=True)

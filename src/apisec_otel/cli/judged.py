@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,12 +14,17 @@ from numpy.typing import NDArray
 
 from apisec_otel.component import EndpointNames
 from apisec_otel.findings.finding import SUPPRESSED, Finding, Hash, Rule
+from apisec_otel.findings.incident import Incident
+from apisec_otel.findings.policy import Tally
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.findings.severity import SEVERITIES
 from apisec_otel.receivers.otlp_json_file import Fault
 from apisec_otel.spans.batch import SpanBatch
 
 NANO = 10**9
+
+Told = Incident | Finding
+"""What is told on its own, not of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Judged:
     """Where requests are judged in order: findings on the rows of `batch.steps`, those made earlier too."""
     ranks: NDArray[np.floating[Any]] | None = None
     """Where requests are judged in order: what each row says of its session, 0 to 1; 0 where nothing does."""
+    told: Sequence[tuple[int, Told]] = ()
+    """Changes of incidents and findings on no request: the row before which each is told, or how many rows there are."""
     drained: Judged | None = None
     """What was still held of the recording before."""
 
@@ -95,6 +103,9 @@ class Engine(Protocol):
 
     def finish(self) -> Judged | None:
         """What was still held at the end of input."""
+
+    def tallies(self) -> list[Tally]:
+        """How often each override and each allowed caller applied since the start."""
 
     def learned(self) -> None:
         """Teaching ends: open windows close; sessions, tallies, risk and retries are forgotten, baselines stay."""
@@ -156,7 +167,15 @@ class Summary:
     requests: int = 0
     sessions: int = 0
     findings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SEVERITIES, 0))
+    incidents: int = 0
+    """How many were opened."""
     suppressed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUPPRESSED, 0))
+    trials: Counter[str] = field(default_factory=Counter)
+    """By detector: findings on trial that would have been shown."""
+    on_trial: frozenset[str] = frozenset()
+    """Detectors on trial, whether or not they raised anything."""
+    tallies: list[Tally] = field(default_factory=list)
+    """How often each override and each allowed caller applied."""
     faults: list[Fault] = field(default_factory=list)
     """The first of what could not be read."""
     decode_errors: int = 0
@@ -174,6 +193,17 @@ class Summary:
     def seconds(self) -> float:
         """Event time covered: the clock on the wall would make two runs differ."""
         return (self.last - self.first) / NANO
+
+    def shadow(self) -> dict[str, dict[str, float | int | None]]:
+        """By detector on trial: findings that it would have raised, per day and per 10,000 requests; None where nothing tells."""
+        return {
+            detector: {
+                "findings": self.trials[detector],
+                "per_day": round(self.trials[detector] * 86400 / self.seconds, 3) if self.seconds else None,
+                "per_10000_requests": round(1e4 * self.trials[detector] / self.requests, 3) if self.requests else None,
+            }
+            for detector in sorted(self.on_trial | set(self.trials))
+        }
 
 
 def rfc3339(nanoseconds: int) -> str:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import numpy as np
 
-from apisec_otel.cli.judged import Rows, Summary, rfc3339
+from apisec_otel.cli.judged import Rows, Summary, Told, rfc3339
 from apisec_otel.cli.session_book import SessionTotals
 from apisec_otel.findings.finding import Finding
 from apisec_otel.findings.rows import Mark, marked
@@ -17,20 +17,29 @@ from apisec_otel.receivers.otlp_json_file import Fault
 
 
 class JsonLines:
-    """Writes request, finding, session and summary lines; a finding stands behind its request."""
+    """Writes request, finding, incident, session and summary lines; a finding stands behind its request."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._quoted: dict[str, str] = {}
 
-    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
-        """A line for each request, and for each finding, suppressed ones too; a session's stands where it ended."""
+    def batch(
+        self,
+        rows: Rows,
+        findings: Sequence[Finding],
+        ended: Sequence[tuple[int, SessionTotals]] = (),
+        told: Sequence[tuple[int, Told]] = (),
+    ) -> None:
+        """A line for each request, and for each finding, suppressed ones too; a session's stands where it ended.
+
+        A change of an incident stands behind the requests that it follows from.
+        """
         found: dict[int, list[Finding]] = {}
         for finding in findings:
             found.setdefault(finding.row, []).append(finding)
         detectors = self._detectors(rows)
         lines: list[str] = []
-        gone = list(reversed(ended))
+        gone, news = list(reversed(ended)), list(reversed(told))
         columns = zip(
             range(len(rows)),
             rows.index.tolist(),
@@ -46,6 +55,8 @@ class JsonLines:
             strict=True,
         )
         for at, row, start, trace, span, merged, session, name, score, scores, learning in columns:
+            while news and news[-1][0] <= at:
+                lines.append(_told(news.pop()[1]))
             while gone and gone[-1][0] <= at:
                 lines.append(_session(gone.pop()[1]))
             lines.append(
@@ -55,8 +66,13 @@ class JsonLines:
             )
             for finding in found.get(row, ()):
                 lines.append(_finding(finding))
+        lines += [_told(each) for _, each in reversed(news)]
         lines += [_session(totals) for _, totals in reversed(gone)]
         self._out.writelines(lines)
+
+    def told(self, told: Told) -> None:
+        """A line for a change of an incident, or for a finding on no request."""
+        self._out.write(_told(told))
 
     def session(self, totals: SessionTotals) -> None:
         """A line for a session that has ended."""
@@ -73,7 +89,9 @@ class JsonLines:
             "requests": summary.requests,
             "sessions": summary.sessions,
             "findings": summary.findings,
+            "incidents": summary.incidents,
             "suppressed": summary.suppressed,
+            "shadow": summary.shadow(),
             "decode_errors": summary.decode_errors,
             "late": summary.late,
             "evicted": summary.evicted,
@@ -111,6 +129,22 @@ class JsonLines:
         return quoted
 
 
+def _told(told: Told) -> str:
+    if isinstance(told, Finding):
+        return _finding(told)
+    if told.suppressed:
+        return ""
+    stated = {
+        "type": "incident",
+        "id": told.id,
+        "time": rfc3339(told.time),
+        "state": told.state,
+        "severity": told.level.word,
+        "findings": told.findings,
+    }
+    return json.dumps(stated, separators=(",", ":")) + "\n"
+
+
 def _finding(finding: Finding) -> str:
     stated = {
         "type": "finding",
@@ -118,10 +152,12 @@ def _finding(finding: Finding) -> str:
         "time": rfc3339(finding.start),
         "detector": finding.detector,
         "severity": finding.level.word,
-        "trace_id": finding.trace_id.hex(),
-        "span_id": finding.span_id.hex(),
-        "evidence_span_id": finding.evidence_span_id.hex(),
+        "trace_id": finding.trace_id.hex() or None,
+        "span_id": finding.span_id.hex() or None,
+        "evidence_span_id": finding.evidence_span_id.hex() or None,
         "session": f"{finding.session:016x}" if finding.session else None,
+        "entity": {"type": finding.entity_kind, "id": f"{finding.entity:016x}"} if finding.entity else None,
+        "endpoint": finding.endpoint_name,
         "score": round(finding.score, 6),
         "reason": finding.reason,
         "suppressed": finding.suppressed,

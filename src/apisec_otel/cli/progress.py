@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from apisec_otel.cli.judged import Rows, Summary
+from apisec_otel.cli.judged import Rows, Summary, Told
 from apisec_otel.cli.session_book import SessionTotals
 from apisec_otel.findings.finding import Finding
 from apisec_otel.findings.text import escape
@@ -58,8 +58,17 @@ class Progress:
             name = escape(os.path.basename(file.path))
             self._bar.update(self._task, completed=sum(self._passed.values()), description=name, rate=self._rate(spans))
 
-    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
+    def batch(
+        self,
+        rows: Rows,
+        findings: Sequence[Finding],
+        ended: Sequence[tuple[int, SessionTotals]] = (),
+        told: Sequence[tuple[int, Told]] = (),
+    ) -> None:
         """Nothing: requests are printed elsewhere."""
+
+    def told(self, told: Told) -> None:
+        """Nothing: incidents are printed elsewhere."""
 
     def session(self, totals: SessionTotals) -> None:
         """Nothing: sessions are printed elsewhere."""

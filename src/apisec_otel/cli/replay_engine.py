@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apisec_otel.assembly import build, native_rows, native_vocabulary, rules_of, vocabulary_of
-from apisec_otel.cli.judged import Judged, new_requests
+from apisec_otel.cli.judged import Judged, Told, new_requests
 from apisec_otel.cli.waiting import Waiting
 from apisec_otel.clock import ManualClock
 from apisec_otel.component import EndpointNames, Host, Processor, Restarts
 from apisec_otel.config import Component, Config
 from apisec_otel.errors import ComponentError
+from apisec_otel.findings.background import DAY, NO_ROW
 from apisec_otel.findings.finding import Hash, Rule
+from apisec_otel.findings.policy import Tally
 from apisec_otel.findings.rows import Records, View
 from apisec_otel.inventory.coverage import ServiceCoverage
 from apisec_otel.plan.build import Plan
@@ -126,6 +128,8 @@ class ReplayEngine:
     endpoint_names: EndpointNames = field(default_factory=EndpointNames)
     _beginning: bool = False
     _waiting: Waiting = field(default_factory=Waiting)
+    _untold: list[tuple[int, Told]] = field(default_factory=list)
+    """What is told on its own, each from which time (ns) on."""
 
     @property
     def evicted(self) -> int:
@@ -154,7 +158,8 @@ class ReplayEngine:
         scores |= {name: np.pad(column, (0, late)) for name, column in of_items.items()}
         learning = learning | np.pad(still, (0, late))
         if batch.steps is None:
-            return Judged(batch, scores, learning, self.ended(), shadow=self.shadow)
+            told = [(len(batch), each) for each in batch.incidents]
+            return Judged(batch, scores, learning, self.ended(), shadow=self.shadow, told=told)
         arrived = [finding for finding in batch.findings if not finding.step]
         index = new_requests(self.view(batch))
         self._waiting.add(index, scores, learning, arrived, self.ended(), batch.steps)
@@ -165,10 +170,24 @@ class ReplayEngine:
         else:
             scores, learning = kept, learned
         later, still = _answers(self.plans[1:2] if len(batch.steps) else [], len(batch.steps))
-        found = sorted([*findings, *(finding for finding in batch.findings if finding.step)], key=lambda finding: finding.row)
+        in_order = (finding for finding in batch.findings if finding.step and finding.row != NO_ROW)
+        found = sorted([*findings, *in_order], key=lambda finding: finding.row)
         scores, learning = dict(sorted((scores | later).items())), learning | still
         ranks = _ranks(self.plans[1].executor.last.ranks if len(batch.steps) else (), len(batch.steps))
-        return Judged(batch, scores, learning, ended, shadow=self.shadow, held_findings=found, ranks=ranks)
+        told = self._told(batch, batch.steps)
+        return Judged(batch, scores, learning, ended, shadow=self.shadow, held_findings=found, ranks=ranks, told=told)
+
+    def _told(self, batch: SpanBatch, steps: SpanBatch) -> list[tuple[int, Told]]:
+        """What is told now, each before the first request that began later: so it stands behind all that it speaks of."""
+        self._untold += [(each.time, each) for each in batch.incidents]
+        self._untold += [((each.start // DAY + 1) * DAY, each) for each in batch.findings if each.row == NO_ROW]
+        if not self._untold or not (batch.over or len(steps)):
+            return []
+        times = self.row_view(steps.native)["time"] if len(steps) else np.zeros(0, np.int64)
+        places = [(int(np.argmax(times >= since)) if (times >= since).any() else len(steps), since, each) for since, each in self._untold]
+        waits = [place == len(steps) and not batch.over for place, _, _ in places]
+        self._untold = [(since, each) for (_, since, each), wait in zip(places, waits, strict=True) if wait]
+        return [(place, each) for (place, _, each), wait in zip(places, waits, strict=True) if not wait]
 
     def begin(self) -> None:
         """What is processed next is the beginning of a file."""
@@ -201,6 +220,10 @@ class ReplayEngine:
     def coverage(self) -> list[ServiceCoverage]:
         """What is known of each service's telemetry."""
         return [service for each in self.processors if isinstance(each, Detecting) for service in each.coverage()]
+
+    def tallies(self) -> list[Tally]:
+        """How often each override and each allowed caller applied since the start."""
+        return [tally for each in self.processors if isinstance(each, Decide) for tally in each.policy.tallies()]
 
     def ended(self) -> list[tuple[int, int]]:
         """Sessions that ended since it was last asked, where the processor says it."""
@@ -274,6 +297,6 @@ def _processor(component: Component, host: Host, engine: ReplayEngine, watch: Ca
         return PlanEngine(plan, executor, outside)
 
     engine.shadow = frozenset(id for id, _, mode, _ in settings.running() if mode == "shadow")
-    detecting = settings.detecting(asked, host, tell_shadow=True)
+    detecting = settings.detecting(asked, host)
     detecting.cover(Covering(settings.coverage(host.custom), every=1))
     return detecting

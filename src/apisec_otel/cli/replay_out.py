@@ -41,7 +41,7 @@ class OutDirectory:
         """Takes a judged batch. A disk that is full is an OSError: half an output is none."""
         _check(self._enriched.export("traces", judged.batch.encode()))
         batch = judged.batch
-        if not len(batch) and not batch.findings:
+        if not len(batch) and not batch.findings and not batch.incidents:
             return
         newest = int(self._engine.view(batch)["time"].max()) if len(batch) else 0
         if self._clock is None or self._findings is None:

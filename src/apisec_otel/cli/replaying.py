@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
 
-from apisec_otel.cli.judged import Engine, Judged, Rows, Summary, rows_of
+from apisec_otel.cli.judged import Engine, Judged, Rows, Summary, Told, rows_of
 from apisec_otel.cli.session_book import SessionBook, SessionTotals
 from apisec_otel.findings.finding import Finding
+from apisec_otel.findings.incident import Incident
 from apisec_otel.findings.severity import Level
 from apisec_otel.receivers.otlp_json_file import Fault, OtlpFile, Place
 
@@ -26,7 +28,16 @@ Group = list[tuple[Place, bytes]]
 class Output(Protocol):
     """Where what was judged goes."""
 
-    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = (), /) -> None: ...
+    def batch(
+        self,
+        rows: Rows,
+        findings: Sequence[Finding],
+        ended: Sequence[tuple[int, SessionTotals]] = (),
+        told: Sequence[tuple[int, Told]] = (),
+        /,
+    ) -> None: ...
+
+    def told(self, told: Told, /) -> None: ...
 
     def session(self, totals: SessionTotals) -> None: ...
 
@@ -58,13 +69,15 @@ class Replay:
 
     def run(self, files: Iterable[str]) -> Summary:
         """Replays and prints; answers what was counted."""
-        evicted = self._engine.evicted
+        evicted, before = self._engine.evicted, self._engine.tallies()
         for judged in self._judged(files):
             self._print(judged)
         if (rest := self._engine.finish()) is not None:
             self._print(rest)
         self._end_sessions(self._book.end_all())
         self.summary.evicted = self._engine.evicted - evicted
+        pairs = zip(before, self._engine.tallies(), strict=True)
+        self.summary.tallies = [replace(after, matched=after.matched - was.matched) for was, after in pairs]
         for output in self._outputs:
             output.end(self.summary)
         return self.summary
@@ -129,12 +142,17 @@ class Replay:
         if judged.drained is not None:
             self._print(judged.drained)
         self.on_judged(judged)
+        self.summary.on_trial |= judged.shadow
         self._seen += judged.batch.spans
         self.summary.spans += judged.batch.spans
         if judged.restarted:
             self.summary.restarts += 1
             self._end_sessions(self._book.end_all())
+        self._count_told([each for _, each in judged.told])
         if not len(judged.rows):
+            for output in self._outputs:
+                for _, each in judged.told:
+                    output.told(each)
             ended = [self._book.end(key) for _, key in judged.ended]
             self._end_sessions(session for session in ended if session is not None)
             return
@@ -142,8 +160,22 @@ class Replay:
         self._count(rows, judged.findings)
         self._book.add(rows, judged.findings)
         sessions = self._ended(judged, rows)
+        told = self._placed(judged, rows)
         for output in self._outputs:
-            output.batch(rows, judged.findings, sessions)
+            output.batch(rows, judged.findings, sessions, told)
+
+    def _placed(self, judged: Judged, rows: Rows) -> list[tuple[int, Told]]:
+        """What is told on its own, each with the position of the request before which it is."""
+        places = np.searchsorted(rows.index, [row for row, _ in judged.told]).tolist()
+        return [(at, each) for at, (_, each) in zip(places, judged.told, strict=True)]
+
+    def _count_told(self, told: Sequence[Told]) -> None:
+        incidents = [each for each in told if isinstance(each, Incident)]
+        self.summary.incidents += sum(each.state == "open" and not each.suppressed for each in incidents)
+        self.summary.suppressed["budget"] += sum(each.suppressed == "budget" for each in incidents)
+        for each in told:
+            if isinstance(each, Finding):
+                self.summary.findings[each.level.word] += 1
 
     def _ended(self, judged: Judged, rows: Rows) -> list[tuple[int, SessionTotals]]:
         """Sessions that ended within a batch, each with the position of the request before which it did."""
@@ -158,6 +190,7 @@ class Replay:
     def _count(self, rows: Rows, findings: Sequence[Finding]) -> None:
         summary = self.summary
         for finding in findings:
+            summary.trials.update([finding.detector] if finding.trial else [])
             if finding.suppressed:
                 summary.suppressed[finding.suppressed] += 1
             else:

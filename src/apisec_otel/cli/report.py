@@ -1,4 +1,4 @@
-"""`replay --format text`: what a person wants to read, the findings first."""
+"""`replay --format text`: what a person wants to read, the incidents first."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from apisec_otel.cli.judged import NANO, Rows, Summary, rfc3339
+from apisec_otel.cli.judged import NANO, Rows, Summary, Told, rfc3339
+from apisec_otel.cli.report_tuned import print_tuned
 from apisec_otel.cli.session_book import SessionTotals
+from apisec_otel.cli.stories import COLOURS, Stories
 from apisec_otel.cli.tallies import LIMIT, OTHER, Tallies, Tally, Unknowns
 from apisec_otel.findings.finding import Finding
 from apisec_otel.findings.severity import Level
@@ -30,14 +32,6 @@ GROUPS: Final = 6
 
 HELD: Final = {"dedup": "repeats", "budget": "over the budget", "shadow": "of detectors on trial", "allowlist": "allowed"}
 """Why findings are kept back, in words."""
-
-COLOURS: Final = {
-    Level.CRITICAL: "bold white on red",
-    Level.HIGH: "bold red",
-    Level.MEDIUM: "bold yellow",
-    Level.LOW: "cyan",
-    Level.INFO: "dim",
-}
 
 
 @dataclass(slots=True)
@@ -61,9 +55,18 @@ class Report:
         self._services, self._endpoints, self._unknown = Tallies("service"), Tallies("endpoint"), Unknowns()
         self._groups: dict[tuple[Level, str], dict[str, Group]] = {}
         self._sessions: list[tuple[float, int, int, SessionTotals]] = []
+        self._incidents = Stories(self._console)
 
-    def batch(self, rows: Rows, findings: Sequence[Finding], ended: Sequence[tuple[int, SessionTotals]] = ()) -> None:
+    def batch(
+        self,
+        rows: Rows,
+        findings: Sequence[Finding],
+        ended: Sequence[tuple[int, SessionTotals]] = (),
+        told: Sequence[tuple[int, Told]] = (),
+    ) -> None:
         """Counts a batch."""
+        for _, each in told:
+            self.told(each)
         for _, totals in ended:
             self.session(totals)
         if len(rows):
@@ -72,6 +75,13 @@ class Report:
             self._unknown.add(rows)
         for finding in findings:
             self._add(finding)
+
+    def told(self, told: Told) -> None:
+        """Keeps the last word of each incident."""
+        if isinstance(told, Finding):
+            self._add(told)
+        elif not told.suppressed:
+            self._incidents.add(told)
 
     def session(self, totals: SessionTotals) -> None:
         """Keeps the sessions with the largest scores."""
@@ -87,7 +97,9 @@ class Report:
         if not summary.requests:
             self._line("Nothing to judge: no SERVER span with HTTP or RPC attributes was found.", "yellow")
         else:
+            self._incidents.print(summary)
             self._print_findings(summary)
+            print_tuned(self._console, summary)
             self._print_tallies("Services", self._services.ranked(), len(self._services))
             self._print_tallies("Endpoints", self._endpoints.ranked(), ENDPOINTS)
             self._print_sessions(summary)

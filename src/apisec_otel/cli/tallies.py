@@ -34,10 +34,14 @@ class Tally:
     @property
     def p95(self) -> float | None:
         """Seconds within which 95 of 100 requests were answered; None when no duration is known."""
+        return self.quantile(95)
+
+    def quantile(self, percent: int) -> float | None:
+        """Seconds within which so many of 100 requests were answered."""
         known = int(self.durations.sum())
         if not known:
             return None
-        cell = int(np.searchsorted(np.cumsum(self.durations), -(-95 * known // 100)))
+        cell = int(np.searchsorted(np.cumsum(self.durations), -(-percent * known // 100)))
         return float(2 ** ((cell + _LOWEST + 0.5) / EIGHTHS))
 
     def add(self, rows: Rows, at: NDArray[np.intp]) -> None:

@@ -2,14 +2,14 @@
 
 import socket
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
 from apisec_otel.builtin import known, load
 from apisec_otel.component import Listens, Reads, Sends, Verifies, declared
 from apisec_otel.config.model import Component, Config, Pipeline
-from apisec_otel.config.node import Node
+from apisec_otel.config.node import Node, below
 from apisec_otel.config.settings import Reader
+from apisec_otel.config.tuned import tuned
 from apisec_otel.errors import SettingsError
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]", "::1", "0.0.0.0", "[::]", "::", ""})  # noqa: S104 recognised, not bound
@@ -21,11 +21,13 @@ def check(config: Config, tree: Node, reader: Reader) -> None:
         _signals(pipeline, tree, reader)
         _order(pipeline, tree, reader)
         _one_reply(pipeline, tree, reader)
+        _passed_through(pipeline, tree, reader)
     _fan_out(config, tree, reader)
     _connectors(config, tree, reader)
     _loops(config, reader)
     _memory(config, reader)
     _unused(config, reader)
+    tuned(config, reader)
     if not reader.problems:
         _verify(config, reader)
         _blind(config, reader)
@@ -40,7 +42,7 @@ def _verify(config: Config, reader: Reader) -> None:
                 reader.notes.extend(f"{each.family}::{each.id}: {note}" for note in each.settings.verify(custom))
             except SettingsError as error:
                 for path, what in error.problems:
-                    reader.problem(_below(each.node, path), (each.family, str(each.id), *path), what)
+                    reader.problem(below(each.node, path), (each.family, str(each.id), *path), what)
             except Exception as error:
                 reader.problem(each.node, (each.family, str(each.id)), str(error))
 
@@ -100,6 +102,15 @@ def _missing(each: Component, filled: set[str], providers: dict[str, list[str]])
         others = [id for id in providers.get(column, []) if id != str(each.id)]
         by_source.setdefault(others[0] if others else "", []).append(column)
     yield from by_source.items()
+
+
+def _passed_through(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
+    """Logs and metrics that are received go to the exporter that answers, and nowhere else."""
+    if pipeline.id.type == "traces" or not any(each.family == "receivers" for each in pipeline.receivers):
+        return
+    for each in (each for each in pipeline.sinks if not each.declared.replies):
+        what = f'"{each.id}" would hear of nothing: what is received here goes to the exporter that answers; let a connector feed it'
+        reader.problem(_at(tree, pipeline), (*_path(pipeline), "exporters"), what)
 
 
 def _one_reply(pipeline: Pipeline, tree: Node, reader: Reader) -> None:
@@ -199,12 +210,3 @@ def _at(tree: Node, pipeline: Pipeline) -> Node:
     pipelines = tree.map["service"].map["pipelines"]
     node = pipelines.map[str(pipeline.id)]
     return Node(node.value, pipelines.key_place(str(pipeline.id)), keys=node.keys)
-
-
-def _below(node: Node, path: Sequence[str]) -> Node:
-    """The node that a path leads to, or the last one before it that was written; at the line of its key."""
-    for key in path:
-        if key not in node.map:
-            break
-        node = replace(node.map[key], place=node.key_place(key))
-    return node

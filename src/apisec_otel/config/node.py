@@ -4,7 +4,7 @@ Scalars follow YAML 1.2, as the Collector's parser does: `off` and `no` are word
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import yaml
@@ -182,3 +182,15 @@ def walk(node: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
         yield from walk(value, (*path, key))
     for index, item in enumerate(node.items):
         yield from walk(item, (*path, str(index)))
+
+
+def below(node: Node, path: Sequence[str]) -> Node:
+    """The node that a path leads to, or the last one before it that was written; at the line of its key."""
+    for key in path:
+        if key in node.map:
+            node = replace(node.map[key], place=node.key_place(key))
+        elif key.isdigit() and int(key) < len(node.items):
+            node = node.items[int(key)]
+        else:
+            break
+    return node

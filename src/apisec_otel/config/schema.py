@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import textwrap
+from dataclasses import fields
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, cast
@@ -67,6 +68,8 @@ class _Generator(GenerateJsonSchema):
         made = super().dataclass_schema(schema)
         cls = schema["cls"]
         docs = attribute_docs(cast(Any, cls))
+        for name in [each.name for each in fields(cast(Any, cls)) if not each.init]:
+            made.get("properties", {}).pop(name, None)
         for name, each in made.get("properties", {}).items():
             each.pop("title", None)
             if name in docs:

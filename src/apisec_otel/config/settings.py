@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from apisec_otel.builtin import MADE, known, load, load_made
-from apisec_otel.component import Chosen, Family, Nested, declared, spelled
+from apisec_otel.component import Chosen, Family, Nested, OneOrMore, declared, spelled
 from apisec_otel.config.duration import parse_duration
 from apisec_otel.config.node import Node
 from apisec_otel.errors import ComponentError, Problem, suggest
@@ -73,6 +73,8 @@ class Reader:
 
     def _value(self, hint: Any, node: Node, path: tuple[str, ...]) -> Any:
         """A node as plain data for pydantic, led by the type that is wanted."""
+        if _may_stand_alone(hint) and not isinstance(node.value, (list, dict)):
+            node = Node([node], node.place)
         hint, nested = _bare(hint)
         if nested:
             return self._nested(nested, node, path)
@@ -202,9 +204,18 @@ def _is_either(hint: Any) -> bool:
 
 
 def _takes_null(hint: Any) -> bool:
-    """Whether an empty value means something other than the default: a map of its own keys that are all defaults."""
+    """Whether an empty value means something other than the default: a map of its own keys that are all defaults.
+
+    A text that must not be empty is told so, and not taken for one that was left out.
+    """
     bare, _ = _bare(hint)
-    return isinstance(bare, type) and is_dataclass(bare)
+    return (isinstance(bare, type) and is_dataclass(bare)) or _may_stand_alone(hint)
+
+
+def _may_stand_alone(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return any(isinstance(mark, OneOrMore) for mark in hint.__metadata__)
+    return get_origin(hint) in (typing.Union, types.UnionType) and any(map(_may_stand_alone, get_args(hint)))
 
 
 def _only(node: Node, keys: Mapping[str, Any]) -> Node:

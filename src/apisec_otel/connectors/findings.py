@@ -12,10 +12,14 @@ from importlib.metadata import version
 from typing import ClassVar, Final, Protocol
 
 from apisec_otel.clock import Clock
-from apisec_otel.component import EndpointNames, Exporter, Host, Signal
+from apisec_otel.component import EndpointNames, Exporter, Host, Queues, Signal
+from apisec_otel.connectors.lane import Lane
 from apisec_otel.connectors.outbox import Outbox
+from apisec_otel.findings import background, gap
 from apisec_otel.findings.finding import Finding, Hash, Rule
-from apisec_otel.findings.gap import DETECTOR, RULE, gap_finding
+from apisec_otel.findings.gap import gap_finding
+from apisec_otel.findings.incident import Incident
+from apisec_otel.findings.incident_wire import incidents_request
 from apisec_otel.findings.metrics import Counts
 from apisec_otel.findings.rows import View
 from apisec_otel.findings.wire import Rules, logs_request, spans_request
@@ -24,6 +28,9 @@ from apisec_otel.spans.batch import SpanBatch
 from apisec_otel.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+OWN: Final = {gap.DETECTOR: gap.RULE, background.DETECTOR: background.RULE}
+"""Findings that no detector raises."""
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 30.0
@@ -55,13 +62,13 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsSettings:
-    """Sends findings as log events, as spans in the offending traces, and as metrics."""
+    """Sends findings and incidents as log events, findings as spans in the offending traces, and metrics."""
 
     needs: ClassVar[frozenset[str]] = frozenset({"findings"})
     gives: ClassVar[frozenset[str]] = frozenset({"traces", "logs", "metrics"})
 
     logs: bool = True
-    """A log event for each finding."""
+    """A log event for each finding, and for each change of an incident."""
     spans: bool = True
     """A span in the offending trace for each finding: UIs without logs show it."""
     metrics: bool = True
@@ -80,12 +87,15 @@ class FindingsSettings:
 
     def build(self, host: Host) -> Findings:
         """The running connector; it makes only what some pipeline takes."""
-        rules = {DETECTOR: RULE, **{id: Rule.of(id, settings) for id, settings in host.rules.items()}}
+        rules = {id: Rule.of(id, settings) for id, settings in host.rules.items()}
         takes = {"logs": self.logs, "traces": self.spans, "metrics": self.metrics}
         outputs = {signal: exporters for signal, exporters in host.outputs.items() if exporters and takes[signal]}
-        return Findings(
-            self, Fan(outputs), frozenset(outputs), host.view, host.vocabulary.hash, host.clock, host.telemetry, rules, host.endpoint_names
+        slow = {signal: [each for each in exporters if not isinstance(each, Queues)] for signal, exporters in outputs.items()}
+        made = Findings(
+            self, Fan(slow), frozenset(outputs), host.view, host.vocabulary.hash, host.clock, host.telemetry, rules, host.endpoint_names
         )
+        made.lane = Lane(outputs, self.outbox_mib << 20)
+        return made
 
 
 class Fan:
@@ -123,12 +133,14 @@ class Findings:
         names: EndpointNames | None = None,
     ) -> None:
         self._settings, self._sender, self._signals, self._view, self._hash = settings, sender, signals, view, keyed_hash
-        self._clock, self._telemetry, self._rules, self._version = clock, telemetry, rules, version("apisec-otel")
+        self._clock, self._telemetry, self._rules, self._version = clock, telemetry, {**OWN, **rules}, version("apisec-otel")
         self._counts = Counts(clock.now(), names or EndpointNames())
         self._due = clock.now() + self._interval
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.outbox = Outbox(settings.outbox_mib << 20)
+        self.lane = Lane({}, 0)
+        """For exporters that never wait for a backend; none by default."""
         self.refused: Counter[Signal] = Counter()
         """Requests that a backend refused for good, by signal."""
 
@@ -141,6 +153,7 @@ class Findings:
         if "metrics" in self._signals and len(batch):
             self._counts.count_requests(batch.native, self._view(batch.native))
         self._show(batch.findings)
+        self._raise(batch.incidents)
         self.tick()
 
     def gap(self, gap: Gap) -> None:
@@ -168,8 +181,16 @@ class Findings:
         if "traces" in self._signals and (request := spans_request(shown, self._rules, self._version, self._hash)):
             self._offer("traces", request)
 
+    def _raise(self, incidents: Sequence[Incident]) -> None:
+        for each in incidents:
+            self._telemetry.add("apisec_incidents", state=each.state, severity=each.level.word, suppressed=each.suppressed or "no")
+        shown = [each for each in incidents if not each.suppressed]
+        if shown and "logs" in self._signals:
+            self._offer("logs", incidents_request(shown, self._rules, self._version, self._clock.now()))
+
     def _offer(self, signal: Signal, request: bytes) -> None:
-        if not self.outbox.offer(signal, request):
+        taken = [each.offer(signal, request) for each in (self.lane, self.outbox)]
+        if not all(taken):
             self._telemetry.add("apisec_findings_dropped", reason="outbox full", signal=signal)
 
     def flush(self) -> bool:
@@ -181,6 +202,7 @@ class Findings:
 
     def start(self) -> None:
         """Sends from now on in a thread of its own."""
+        self.lane.start()
         self._thread = threading.Thread(target=self._run, name="findings", daemon=True)
         self._thread.start()
 
@@ -192,6 +214,7 @@ class Findings:
             self._thread.join(timeout)
         else:
             self.flush()
+        self.lane.stop()
 
     def _run(self) -> None:
         pause = FIRST_PAUSE

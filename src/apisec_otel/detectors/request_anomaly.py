@@ -23,6 +23,7 @@ class RequestAnomaly:
     reference: ClassVar[str] = "docs/playbooks/request_anomaly.md"
     technique: ClassVar[str] = "T1190"
     severity: ClassVar[Severity] = "medium"
+    background: ClassVar[bool] = True
 
     def signals(self, row: Request, state: State) -> Iterator[Signal]:
         """Raised below q, where somebody is known to have asked; low where he was refused, for then nothing came of it."""

@@ -25,6 +25,7 @@ class ScanProbing:
     reference: ClassVar[str] = "docs/playbooks/scan_probing.md"
     technique: ClassVar[str] = "T1595.003"
     severity: ClassVar[Severity] = "medium"
+    background: ClassVar[bool] = True
 
     window: Within = timedelta(hours=2)
     """Meeting the same endpoint or path again within this time is no trial."""

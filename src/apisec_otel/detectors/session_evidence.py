@@ -34,6 +34,7 @@ class SessionEvidence:
     reference: ClassVar[str] = "docs/playbooks/session_evidence.md"
     technique: ClassVar[str] = "T1595"
     severity: ClassVar[Severity] = "low"
+    background: ClassVar[bool] = True
 
     def signals(self, row: Step, state: State) -> Iterator[Signal]:
         """Raised, by the strongest channel, at each request of a session whose evidence is enough."""

@@ -42,6 +42,10 @@ class Raised(Protocol):
         """How likely this is without an attack; NaN when not known."""
 
     @property
+    def stated(self) -> bool:
+        """Whether p is the signal's own; the detector's q stands for it where it has none."""
+
+    @property
     def score(self) -> float:
         """0 to 1: min(1, -log10(p) / 12)."""
 
@@ -129,6 +133,8 @@ class Finding:
     evidence: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     request: RequestFacts = RequestFacts()
     suppressed: Suppressed | None = None
+    trial: bool = False
+    """Suppressed as on trial, and no repeat: it would have been shown."""
     row: int = 0
     """Row of the batch that it was judged in."""
     step: bool = False

@@ -95,6 +95,7 @@ class Request:
     asset = Declared(Logic, "A file that pages load.", source="endpoints::asset_extensions")
     automatic = Declared(Logic, "A path that clients ask for on their own.", source="endpoints::automatic_paths")
     nested = Declared(Logic, "The path lies three levels deep or more.", source="path")
+    listed = Declared(Logic, "A path that only scanners ask for.", source="endpoints::scanner_paths")
     always = Declared(Logic, "True in every row.", source="")
 
     def __init__(self, graph: Graph) -> None:

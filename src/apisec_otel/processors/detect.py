@@ -97,6 +97,11 @@ class Detect:
         """By running detector, the columns that it reads."""
         return plan.columns_read(*draft(self._chosen(), custom=custom))
 
+    def without_p(self, custom: Mapping[str, str]) -> set[str]:
+        """Running detectors none of whose signals has a p-value: their q moves nothing."""
+        _, drafts = draft(self._chosen(), custom=custom)
+        return {one.chosen.id for one in drafts} - {one.chosen.id for one in drafts if one.p is not None}
+
     def plan(self, meanings: Mapping[str, str] | None = None, custom: Mapping[str, str] | None = None) -> Plans:
         """The plans of all running detectors.
 
@@ -121,11 +126,11 @@ class Detect:
         running.cover(Covering(self.coverage(host.custom)))
         return running
 
-    def detecting(self, engine: Callable[[Plan], Engine], host: Host, *, tell_shadow: bool = False) -> "Detecting":
+    def detecting(self, engine: Callable[[Plan], Engine], host: Host) -> "Detecting":
         """The plans at work in engines that `engine` makes."""
         plans = self.plan(host.meanings, host.custom)
         shadow = frozenset(id for id, _, mode, _ in self.running() if mode == "shadow")
-        running = Detecting(engine(plans.requests), shadow, host, tell_shadow=tell_shadow)
+        running = Detecting(engine(plans.requests), shadow, host)
         running.in_order(engine(plans.steps), Ordering(self.max_held, host))
         ranking = [at for at, each in enumerate(plans.steps.statements) if each.ranks and each.detector not in shadow]
         if plans.items.statements:
@@ -151,6 +156,8 @@ class Raised:
     sentence: str
     rank: float = 0.0
     """How suspicious its session is as of the row, 0 to 1; 0 when not known."""
+    stated: bool = True
+    """Whether p is its own; the detector's q stands for it where it has none."""
     shadow: bool = False
     """By a detector on trial: told, and nothing more."""
 
@@ -158,14 +165,15 @@ class Raised:
 class Detecting:
     """The plan at work; Python runs for each signal, never for each span."""
 
-    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host, *, tell_shadow: bool = False) -> None:
-        self._engine, self._shadow, self._host, self._tell_shadow = engine, shadow, host, tell_shadow
+    def __init__(self, engine: Engine, shadow: frozenset[str], host: Host) -> None:
+        self._engine, self._shadow, self._host = engine, shadow, host
         self._covering: Covering | None = None
         self._ordering: Ordering | None = None
         self._ranking: Ranking | None = None
         self._items: Engine | None = None
         self._steps = engine
         self._owasp: dict[str, str] = {}
+        self._q: dict[str, float] = {}
         self._watch(engine)
 
     def in_order(self, engine: Engine, ordering: Ordering) -> None:
@@ -187,6 +195,7 @@ class Detecting:
     def _watch(self, engine: Engine) -> None:
         host = self._host
         self._owasp |= {each.detector: each.owasp for each in engine.plan.statements}
+        self._q |= {each.chosen.id: each.chosen.q for each in engine.plan.source.drafts}
         for at, table in enumerate(engine.tables()):
             for name in ("entries", "bytes"):
                 host.telemetry.observe(f"apisec_table_{name}", partial(_table, engine, at, name), table=table["identity"][:8])
@@ -208,7 +217,7 @@ class Detecting:
         return self._covering.services() if self._covering else []
 
     def process(self, batch: SpanBatch) -> None:
-        """Puts what is raised on the batch; a shadow detector's signals are only counted, unless they are to be told."""
+        """Puts what is raised on the batch; that of a detector on trial is marked so."""
         if self._covering and batch.now is None:
             self._covering.process(batch.native)
         if self._ordering is not None:
@@ -270,8 +279,7 @@ class Detecting:
     def _tell(self, batch: SpanBatch, each: Said) -> None:
         mode = "shadow" if each.detector in self._shadow else "alert"
         self._host.telemetry.add("apisec_signals", detector=each.detector, mode=mode)
-        if mode == "alert" or self._tell_shadow:
-            batch.raised.append(self._spoken(each))
+        batch.raised.append(self._spoken(each))
 
     @property
     def meaning(self) -> str:
@@ -330,6 +338,7 @@ class Detecting:
             entity_kind=each.entity_type,
             evidence={name: (_number(observed), _number(expected)) for name, (observed, expected) in each.evidence.items()},
             sentence=each.sentence,
+            stated=each.p != self._q[each.detector],
             shadow=each.detector in self._shadow,
         )
 

@@ -32,7 +32,7 @@ class Endpoints:
     needs: ClassVar[frozenset[str]] = frozenset({"request"})
     provides: ClassVar[frozenset[str]] = frozenset(
         {"route", "endpoint", "object_id", "object_number", "login", "login_failed", "probe"}
-    ) | frozenset({"path_parent", "path_stem", "query_shape", "asset", "automatic", "nested"})
+    ) | frozenset({"path_parent", "path_stem", "query_shape", "asset", "automatic", "nested", "listed"})
 
     changes: ClassVar[dict[str, frozenset[str]]] = {
         "login_routes": frozenset({"login", "login_failed"}),
@@ -42,6 +42,7 @@ class Endpoints:
         "literals": frozenset({"route", "endpoint", "object_id"}),
         "asset_extensions": frozenset({"asset"}),
         "automatic_paths": frozenset({"automatic"}),
+        "scanner_paths": frozenset({"listed"}),
     }
 
     login_routes: tuple[str, ...] = (
@@ -64,6 +65,16 @@ class Endpoints:
         "favicon", "apple-touch-icon", "robots.txt", ".well-known", "browserconfig.xml", "sitemap", "ads.txt", "app-ads.txt",
     )  # fmt: skip
     """How path segments begin that browsers, phones and crawlers ask for on their own; that they are missing says nothing of anybody."""
+    scanner_paths: tuple[str, ...] = (
+        "/.env", "/.env.local", "/.env.production", "/.env.bak", "/.git/", "/.svn/", "/.hg/", "/.aws/", "/.ssh/", "/.docker/",
+        "/.kube/config", "/.htpasswd", "/.htaccess", "/.ds_store", "/.npmrc", "/.vscode/sftp.json",
+        "/wp-login.php", "/wp-config.php", "/wp-config.php.bak", "/xmlrpc.php", "/wp-admin/", "/wp-includes/", "/phpmyadmin/", "/pma/",
+        "/phpinfo.php", "/info.php", "/vendor/phpunit/", "/cgi-bin/", "/server-status", "/server-info", "/web.config", "/id_rsa",
+        "/actuator/env", "/actuator/heapdump", "/actuator/configprops", "/actuator/threaddump", "/actuator/gateway/routes",
+        "/console/login/loginform.jsp", "/manager/html", "/hnap1", "/boaform/", "/solr/admin/", "/_profiler/", "/telescope/requests",
+        "/debug/pprof/", "/dump.sql", "/backup.sql", "/database.sql", "/backup.zip", "/config.php.bak",
+    )  # fmt: skip
+    """Ends of paths that only scanners ask for, in lower case; with a slash last, parts of paths. Leave out what a service really has."""
     max_endpoints: int = 20_000
     """Most endpoints told apart; what comes later is `(unmatched)`."""
     routes: tuple[FixedRoute, ...] = ()
@@ -79,6 +90,8 @@ class Endpoints:
         """Refuses a number that no endpoint fits in."""
         if self.max_endpoints < 1:
             raise ValueError("max_endpoints must be greater than 0")
+        if any(not path.startswith("/") or len(path) < 3 for path in self.scanner_paths):
+            raise ValueError("scanner_paths: each begins with a slash and has at least two letters more, as in /.env")
         if self.max_templates < 1:
             raise ValueError("max_templates must be greater than 0")
 
@@ -100,6 +113,7 @@ class Endpoints:
             "routes": [for_native(route) for route in self.routes],
             "assets": [extension.lower().lstrip(".") for extension in self.asset_extensions],
             "automatic": list(self.automatic_paths),
+            "listed": [path.lower() for path in self.scanner_paths],
         }
 
     def build(self, host: Host) -> Processor:

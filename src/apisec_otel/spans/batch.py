@@ -31,7 +31,7 @@ class SpanBatch:
     Its rows are the spans that are API requests. Columns are read-only; what is written on a row leaves with its span.
     """
 
-    __slots__ = ("findings", "native", "now", "over", "raised", "steps")
+    __slots__ = ("findings", "incidents", "native", "now", "over", "raised", "steps")
 
     def __init__(self, native: NativeBatch) -> None:
         self.native = native
@@ -45,6 +45,8 @@ class SpanBatch:
         """Signals that the plan raised on these rows, for `decide`."""
         self.findings: list[Any] = []
         """What `decide` found worth showing, for connectors."""
+        self.incidents: list[Any] = []
+        """Incidents that changed, for connectors."""
 
     def __len__(self) -> int:
         return len(self.native)

@@ -21,7 +21,8 @@ class Whole(Built):
 
     def outcome(self, findings: Iterable[Finding]) -> Outcome:
         """Row and severity of each finding, repeats too; what is raised on rows that only teach counts as row 0 and below."""
-        return [(int.from_bytes(finding.span_id, "big") - self._teach, finding.level.word) for finding in findings]
+        on_requests = (finding for finding in findings if finding.span_id)
+        return [(int.from_bytes(finding.span_id, "big") - self._teach, finding.level.word) for finding in on_requests]
 
 
 def run_pipeline(scenario: Scenario, *, cut: int | None = None) -> Outcome:

@@ -1,8 +1,8 @@
-"""Builds the real parts that end-to-end tests run against: the Collector (Go) and the Node client.
+"""Makes the real parts that end-to-end tests run against: the Collector (Go), the Node client, Debian's Alertmanager.
 
-    python tests/e2e/parts/build.py [collector] [node]
+    python tests/e2e/parts/build.py [collector] [node] [alertmanager]
 
-Both land under .cache/, named by the hash of what they are made of, and are made once. Exits 1 with the way to get
+All land under .cache/, named by the hash of what they are made of, and are made once. Exits 1 with the way to get
 a missing toolchain. Tests ask for them through the fixtures of conftest.py.
 """
 
@@ -50,6 +50,37 @@ def build_node() -> Path:
         for script in source.glob("*.mjs"):
             shutil.copy(script, folder / script.name)
     return folder
+
+
+def build_alertmanager() -> Path:
+    """The path of an `alertmanager`: the one on the PATH, or that of Debian's package, unpacked and not installed.
+
+    It looks for its templates at an absolute path; a copy of it looks in the folder in which it is started.
+    """
+    if found := shutil.which("alertmanager"):
+        return Path(found)
+    folder = CACHE / "alertmanager"
+    binary = folder / "alertmanager"
+    with _alone(folder):
+        if not binary.exists():
+            _need("apt-get", "Alertmanager", "put `alertmanager` on the PATH (macOS: brew install alertmanager)")
+            _unpack("prometheus-alertmanager", folder)
+            whole = (folder / "usr/bin/prometheus-alertmanager").read_bytes()
+            unfinished = binary.with_suffix(".new")
+            unfinished.write_bytes(whole.replace(b"/usr/share/prometheus/", b"usr//share/prometheus/"))
+            unfinished.chmod(0o755)
+            unfinished.rename(binary)
+    return binary
+
+
+def _unpack(package: str, folder: Path) -> None:
+    try:
+        _run(["apt-get", "download", package], folder, {})
+    except PartMissing:
+        _run(["apt-get", "update"], folder, {})
+        _run(["apt-get", "download", package], folder, {})
+    (archive,) = folder.glob(f"{package}_*.deb")
+    _run(["dpkg", "-x", str(archive), str(folder)], folder, {})
 
 
 def _compile(binary: Path) -> None:
@@ -106,7 +137,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
 
 def main(parts: list[str]) -> int:
     """Builds what is named, all when nothing is, and prints where it is."""
-    known = {"collector": build_collector, "node": build_node}
+    known = {"collector": build_collector, "node": build_node, "alertmanager": build_alertmanager}
     try:
         for part in parts or list(known):
             if part not in known:

@@ -38,6 +38,17 @@ class Collector:
         ]
 
 
+def alertmanager(binary: Path, folder: Path) -> tuple[str, Process]:
+    """An Alertmanager that is not started yet, and its URL."""
+    folder.mkdir()
+    (folder / "alertmanager.yml").write_text("route: {receiver: nobody, group_wait: 0s}\nreceivers: [{name: nobody}]\n")
+    url = f"http://127.0.0.1:{free_port()}"
+    words = (f"--config.file={folder / 'alertmanager.yml'}", f"--storage.path={folder / 'data'}", "--cluster.listen-address=")
+    command = [binary, *words, f"--web.listen-address={url.removeprefix('http://')}"]
+    log = folder / "alertmanager.log"
+    return url, Process("Alertmanager", command, log=log, ready=lambda: answers(f"{url}/-/ready"), cwd=binary.parent)
+
+
 def collector(binary: Path, folder: Path, more: Sequence[Path] = (), **settings: str) -> Collector:
     """A Collector that is not started yet; `more` is laid over collector-config.yaml, whose settings `settings` are, in small letters."""
     grpc, http, checked_grpc, checked_http, health, metrics = (free_port() for _ in range(6))

@@ -107,6 +107,12 @@ def test_a_mistake_is_told_with_its_line_and_its_way_out(written: Any, old: str,
     assert said in told(written, GOOD.replace(old, new, 1))
 
 
+def test_an_exporter_that_would_hear_of_nothing_is_refused(written: Any) -> None:
+    """What is received of logs and metrics is passed on natively to the exporter that answers."""
+    lost = GOOD.replace("exporters:\n", "exporters:\n  debug:\n", 1) + "    logs: {receivers: [otlp], exporters: [otlp_http, debug]}\n"
+    assert 'service::pipelines::logs::exporters: "debug" would hear of nothing' in told(written, lost)
+
+
 def test_all_mistakes_are_told_at_once(written: Any) -> None:
     said = told(written, GOOD.replace("limit_mib", "limit").replace("idle", "idel"))
     assert "::limit: unknown key" in said

@@ -1,6 +1,7 @@
 """What leaves: log records, finding spans, metrics; and how it is sent."""
 
 import math
+from types import SimpleNamespace
 
 from fakes import NAMES, VIEW, Row, Signal, batch_of, keyed_hash
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -8,6 +9,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from apisec_otel.clock import ManualClock
+from apisec_otel.component import Host
 from apisec_otel.connectors.findings import Fan, Findings, FindingsSettings
 from apisec_otel.findings.finding import Rule
 from apisec_otel.findings.gap import gap_finding
@@ -150,6 +152,36 @@ def test_one_exporter_that_has_it_is_not_sent_it_again():
     findings.consume(judged([Signal()]))
     assert findings.flush()
     assert findings.refused == {"logs": 1}
+
+
+class Pager(Backend):
+    """Keeps a queue of its own."""
+
+    queues, failure = True, ""
+
+
+def test_a_pager_hears_while_the_backend_is_down_and_loses_it_nothing():
+    backend, pager = Backend(*[Reply(False, retryable=True)] * 2), Pager()
+    host = Host(vocabulary=SimpleNamespace(hash=keyed_hash), view=VIEW, outputs={"logs": [backend, pager], "traces": [backend]})
+    findings = FindingsSettings().build(host)
+    findings.consume(judged([Signal()]))
+    findings.lane.flush()
+    assert [signal for signal, _ in pager.got] == ["logs"]
+    assert not findings.flush()
+    assert not findings.flush()
+    assert findings.flush()
+    assert sorted(signal for signal, _ in backend.got) == ["logs", "logs", "logs", "traces"]
+    assert len(pager.got) == 1
+
+
+def test_a_pager_hears_though_what_waits_for_the_backend_fills_its_outbox():
+    pager = Pager()
+    host = Host(vocabulary=SimpleNamespace(hash=keyed_hash), view=VIEW, outputs={"logs": [Backend(), pager]})
+    findings = FindingsSettings().build(host)
+    findings.outbox._limit = 10
+    findings.consume(judged([Signal()]))
+    findings.stop()
+    assert len(pager.got) == 1
 
 
 def test_a_full_outbox_drops_and_counts():

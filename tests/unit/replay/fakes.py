@@ -38,9 +38,10 @@ LAYOUT: list[tuple[str, str, int]] = [
     ("stream", "<i8", 112),
     ("network", "<u8", 120),
     ("marks", "<u4", 128),
+    ("credential", "<u8", 136),
 ]
 RECORD = np.dtype(
-    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 136}
+    {"names": [n for n, _, _ in LAYOUT], "formats": [f for _, f, _ in LAYOUT], "offsets": [o for _, _, o in LAYOUT], "itemsize": 144}
 )
 VIEW = native_view(LAYOUT)
 NAMED: dict[int, str] = {}
@@ -137,6 +138,7 @@ class Signal:
     evidence: Mapping[str, tuple[float, float]] = field(default_factory=lambda: {"objects": (41.0, 8.0)})
     sentence: str = "41 objects of shop GET /orders/{id}"
     rank: float = 0.0
+    stated: bool = True
     shadow: bool = False
 
 
@@ -220,6 +222,9 @@ class FakeEngine:
 
     def learned(self) -> None:
         self.decide.restart()
+
+    def tallies(self) -> list[Any]:
+        return self.decide.policy.tallies()
 
 
 def from_json(line: bytes) -> bytes:

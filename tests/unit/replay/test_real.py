@@ -19,7 +19,8 @@ KEYS = {
     "request": "type time trace_id span_id merged session endpoint score detectors learning",
     "finding": "type id time detector severity trace_id span_id evidence_span_id session score reason suppressed",
     "session": "type session first_time last_time requests score",
-    "summary": "type spans requests sessions findings suppressed decode_errors late evicted seconds",
+    "incident": "type id time state severity findings",
+    "summary": "type spans requests sessions findings incidents suppressed decode_errors late evicted seconds",
 }
 
 
@@ -167,7 +168,8 @@ def test_lines_are_as_promised(run: Run, tmp_path: Path) -> None:
         assert 0 <= line["score"] <= 1
         assert line["score"] == max(line["detectors"].values())
         assert list(line["detectors"]) == [
-            "auth_bruteforce", "bola_enumeration", "bola_walk", "request_anomaly", "scan_probing", "session_conduct", "session_evidence",
+            "auth_bruteforce", "bola_enumeration", "bola_walk", "request_anomaly", "scan_honeypath", "scan_probing",
+            "session_conduct", "session_evidence",
         ]  # fmt: skip
         assert line["endpoint"].split(" ")[0] in ("vampi", "shop")
 

@@ -55,8 +55,8 @@ def test_lines_have_exactly_their_keys(run):
     _, out, _ = run(SQLMAP)
     keys = {line["type"]: list(line) for line in lines_of(out)}
     request = "type time trace_id span_id merged session endpoint score detectors learning"
-    finding = "type id time detector severity trace_id span_id evidence_span_id session score reason suppressed"
-    summary = "type spans requests sessions findings suppressed decode_errors late evicted seconds"
+    finding = "type id time detector severity trace_id span_id evidence_span_id session entity endpoint score reason suppressed"
+    summary = "type spans requests sessions findings incidents suppressed shadow decode_errors late evicted seconds"
     assert keys == {
         "request": request.split(),
         "finding": finding.split(),

@@ -107,6 +107,7 @@ fn reading(name: &str) -> Option<Reading> {
             "asset" |r| r.asset,
             "automatic" |r| r.automatic,
             "nested" |r| r.nested,
+            "listed" |r| r.listed,
             "always" |_| 1,
         }
     }

@@ -41,6 +41,8 @@ pub struct Settings {
     pub assets: Vec<String>,
     /// How segments begin that clients ask for on their own.
     pub automatic: Vec<String>,
+    /// Ends of paths, or parts of them where a slash comes last, in lower case.
+    pub listed: Vec<String>,
 }
 
 /// A template that configuration gives.
@@ -152,6 +154,7 @@ impl Endpoints {
         let words = Words {
             assets: settings.assets.clone(),
             automatic: settings.automatic.clone(),
+            listed: settings.listed.clone(),
         };
         let limits = Limits {
             templates: settings.max_templates,

@@ -15,10 +15,12 @@ pub struct Words {
     pub assets: Vec<String>,
     /// How segments begin that clients ask for on their own.
     pub automatic: Vec<String>,
+    /// Ends of paths, or parts of them where a slash comes last, in lower case.
+    pub listed: Vec<String>,
 }
 
 impl Words {
-    /// Fills path_parent, path_stem, query_shape, asset, automatic and nested.
+    /// Fills path_parent, path_stem, query_shape, asset, automatic, nested and listed.
     pub fn fill(&self, r: &mut Record, member: &Member, hasher: &Hasher) {
         let path = member.text(r.path_text);
         if path.is_empty() {
@@ -42,6 +44,7 @@ impl Words {
         );
         r.automatic = flag(begins(path, &self.automatic));
         r.nested = flag(parent.iter().filter(|b| **b == b'/').count() >= 2);
+        r.listed = flag(self.listed.iter().any(|one| has(path, one.as_bytes())));
         let query = member.text(r.query_text);
         if !query.is_empty() {
             r.query_shape = hash::mix(r.path, shape(query, hasher));
@@ -59,6 +62,24 @@ fn begins(path: &[u8], words: &[String]) -> bool {
             .iter()
             .any(|word| segment.starts_with(word.as_bytes()))
     })
+}
+
+/// Whether a path ends so, or has such a part where a slash comes last; the case of letters and slashes at its end are no matter.
+fn has(path: &[u8], word: &[u8]) -> bool {
+    let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
+    let trimmed = path.get(..end).unwrap_or(path);
+    if word.is_empty() || word.len() > path.len() {
+        return false;
+    }
+    if word.ends_with(b"/") {
+        return path
+            .windows(word.len())
+            .any(|part| part.eq_ignore_ascii_case(word));
+    }
+    trimmed.len() >= word.len()
+        && trimmed
+            .get(trimmed.len() - word.len()..)
+            .is_some_and(|tail| tail.eq_ignore_ascii_case(word))
 }
 
 /// A path and its extension of two to five letters or digits; empty when it has none.
@@ -125,6 +146,21 @@ mod tests {
         for other in ["page=7'", "page=", "pages=7", "page=7&page=7", "page=a-b"] {
             assert_ne!(shaped("page=7"), shaped(other), "{other}");
         }
+    }
+
+    #[test]
+    fn words_are_ends_of_paths_or_parts_of_them() {
+        for path in ["/.env", "/app/.ENV", "//.env", "/.env/"] {
+            assert!(has(path.as_bytes(), b"/.env"), "{path}");
+        }
+        for path in ["/a.env", "/.env.js", "/.env/x", "/", ""] {
+            assert!(!has(path.as_bytes(), b"/.env"), "{path}");
+        }
+        for path in ["/.git/config", "/x/.git/"] {
+            assert!(has(path.as_bytes(), b"/.git/"), "{path}");
+        }
+        assert!(!has(b"/.git", b"/.git/"));
+        assert!(!has(b"/x", b""));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-"""Conformance: what every detector and processor must pass, in one call.
+"""Conformance: what every detector, processor and exporter must pass, in one call.
 
     from apisec_otel.testing import checks
 
@@ -20,7 +20,7 @@ from apisec_otel.testing.checks.check import Check
 from apisec_otel.testing.checks.settings import checks as checks_of_settings
 from apisec_otel.testing.checks.subject import subject
 
-__all__ = ["Check", "for_detector", "for_processor"]
+__all__ = ["Check", "for_detector", "for_exporter", "for_processor"]
 
 
 def for_detector(
@@ -40,3 +40,8 @@ def for_processor(processor: type[Any], *, settings: Mapping[str, Any] | None = 
     """Every check of a processor, by its settings class. `settings` are those, as in YAML, that it cannot do without."""
     one = subject("processors", processor, settings=settings)
     return [*checks_of_settings(one), *processors.checks(one)]
+
+
+def for_exporter(exporter: type[Any], *, settings: Mapping[str, Any] | None = None) -> list[Check]:
+    """Every check of an exporter, by its settings class. `settings` are those, as in YAML, that it cannot do without."""
+    return checks_of_settings(subject("exporters", exporter, settings=settings))

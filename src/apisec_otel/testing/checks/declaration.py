@@ -49,6 +49,8 @@ def risk_and_severity_are_known(subject: Subject) -> None:
     expect(getattr(subject.cls, "severity", "") in SEVERITIES, f"severity is one of {', '.join(SEVERITIES)}")
     for name in ("reference", "technique", "version"):
         expect(isinstance(getattr(subject.cls, name, ""), str), f"{name} is a text")
+    for name in ("deterministic", "background"):
+        expect(isinstance(getattr(subject.cls, name, False), bool), f"{name} is True or False")
 
 
 def only_the_api_is_imported(subject: Subject) -> None:

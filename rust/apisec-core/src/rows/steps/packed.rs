@@ -284,7 +284,7 @@ kept! {
     status request_size response_size object_number payload_p payload_score payload_usual;
     environment service version method scheme host path query route endpoint object_id client network user_agent credential principal
     session role error_type path_parent path_stem query_shape;
-    request succeeded denied not_found failed login login_failed authenticated probe late repeat asset automatic nested;
+    request succeeded denied not_found failed login login_failed authenticated probe late repeat asset automatic nested listed;
     service_text method_text route_text client_text peer_text agent_text
 }
 

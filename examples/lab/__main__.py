@@ -1,0 +1,5 @@
+import sys
+
+from examples.lab.cli import main
+
+sys.exit(main())
