@@ -1,7 +1,8 @@
 """docs/reference/columns.md: what a detector can read of a request, and from which attributes it comes."""
 
 from apisec_otel import semconv
-from apisec_otel.plan.rows import columns
+from apisec_otel.plan.column import Column
+from apisec_otel.plan.rows import ITEMS_ONLY, Declared, Item, columns
 from docs.pages import markdown
 
 INTRO = """\
@@ -21,14 +22,25 @@ Overwritten with `*`, in their length, on every span that leaves (as are headers
 `sessions::session`):"""
 
 
+ITEMS = """\
+A row of kind `Item` is one part of a request: a segment of its path, a query parameter, a field of a recorded body, a captured header or
+cookie (not those with credentials), the user agent; at most 64 of a request. It has the columns above, of its request, and these:"""
+
+
+def _rows(declared: list[Declared[Column]]) -> list[tuple[str, ...]]:
+    return [(f"`{each.name}`", each.face.kind, each.doc, each.source, each.example and f"`{each.example}`") for each in declared]
+
+
 def page() -> str:
     """The page."""
     head = ("column", "kind", "is", "from", "example")
-    known = ((f"`{each.name}`", each.face.kind, each.doc, each.source, each.example and f"`{each.example}`") for each in columns())
     return markdown.page(
         "Columns of a request",
         INTRO,
-        markdown.table(head, known),
+        markdown.table(head, _rows(columns())),
+        "## Columns of an item",
+        ITEMS,
+        markdown.table(head, _rows([each for each in columns(Item) if each.name in ITEMS_ONLY])),
         "## Attributes that are read",
         ATTRIBUTES,
         markdown.table(("what", "sources, in order"), ((f"`{name}`", _sources(found)) for name, found in _vocabulary().items() if found)),

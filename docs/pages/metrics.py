@@ -68,6 +68,12 @@ SELF: dict[str, tuple[str, str]] = {
     "apisec_steps_bytes": ("gauge", "Their memory, of `detect::max_held`."),
     "apisec_steps_late": ("counter", "Requests that came over 6 s after those around them: judged last."),
     "apisec_steps_hurried": ("counter", "Requests judged before their time for want of room: raise `detect::max_held` when it grows."),
+    "apisec_ranked_sessions": ("gauge", "Sessions that rank so high that what is raised on them weighs more."),
+    "apisec_ranked_sessions_evicted": ("counter", "Sessions whose rank was forgotten for want of room."),
+    "apisec_items_cut": (
+        "counter",
+        "Items that no detector saw, for their request has more than 64.",
+    ),
     "apisec_function_faults": (
         "counter",
         "Rows in which a Python function of a detector failed, by `function`: its answer is missing there.",

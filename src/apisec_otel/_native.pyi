@@ -150,6 +150,10 @@ class Plan:
         ask_all: bool = False,
         values: Sequence[int] = (),
     ) -> Answers: ...
+    def split(self, settings: str, vocabulary: Vocabulary) -> None:
+        """From now on its rows are the items of requests, taken apart as the settings say. ValueError: what is wrong with them."""
+    def cut(self) -> int:
+        """Items that were not looked at, for their request has too many."""
     def tables(self) -> list[dict[str, str | int]]: ...
     def flag(self, raised: list[tuple[int, int]]) -> None:
         """Flags entities that were raised at a time (ns) on rows that another plan judges before these come to it."""
@@ -173,6 +177,12 @@ class Answers:
     def scores(self) -> list[bytes]: ...
     @property
     def ranks(self) -> list[bytes]: ...
+    @property
+    def named(self) -> list[tuple[str, str]]:
+        """Where rows are items: place and name of each that was raised."""
+    @property
+    def numbers(self) -> bytes:
+        """Where rows are items: the batch's row of each that has values, as uint32; `values` have one an item."""
     @property
     def learning(self) -> bytes: ...
     @property

@@ -15,7 +15,7 @@ from apisec_otel.plan.column import Id, Logic, Number
 from apisec_otel.plan.functions import absolute, exp, known, log, maximum, minimum, when
 from apisec_otel.plan.node import PlanError
 from apisec_otel.plan.oddness import Oddness, oddness
-from apisec_otel.plan.rows import Request, Step
+from apisec_otel.plan.rows import Item, Request, Step
 from apisec_otel.plan.signal import CRITICAL, HIGH, INFO, LOW, MEDIUM, Evidence, Severity, Signal
 from apisec_otel.plan.state import State
 
@@ -34,6 +34,7 @@ __all__ = [
     "MEDIUM",
     "Evidence",
     "Id",
+    "Item",
     "Logic",
     "Number",
     "Oddness",

@@ -1,19 +1,20 @@
 //! `Plan` and `Answers`: the plan executor as Python sees it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use apisec_core::kernels::conduct::person;
 use apisec_core::kernels::learned::{PENDING_CELLS, State};
 use apisec_core::kernels::{Kind, Operands, TALLIES, half_space_trees};
 use apisec_core::plan::{self, ColumnMap, Data, Outside, OutsideCall, Rows, Wanted};
 use apisec_core::rows::columns::{Columns, Judged};
+use apisec_core::rows::parts;
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::batch::SpanBatch;
+use crate::batch::{SpanBatch, Vocabulary};
 use crate::detach::detached;
 use crate::snapshot::{self, Shards};
 
@@ -24,12 +25,36 @@ type RaisedTuple = (usize, usize, f64, u8, u64, Vec<(f64, f64)>);
 pub struct Plan {
     inner: Arc<Mutex<plan::Plan>>,
     columns: Result<Columns, String>,
+    /// Who takes requests apart, where rows are their items.
+    splitter: OnceLock<Mutex<parts::Splitter>>,
 }
 
 /// What a run answered.
 #[pyclass(frozen, module = "apisec_otel._native")]
 pub struct Answers {
     inner: plan::Answers,
+    named: Vec<(&'static str, String)>,
+    numbers: Vec<u32>,
+}
+
+impl From<plan::Answers> for Answers {
+    fn from(inner: plan::Answers) -> Self {
+        Self {
+            inner,
+            named: Vec::new(),
+            numbers: Vec::new(),
+        }
+    }
+}
+
+impl From<parts::Said> for Answers {
+    fn from(said: parts::Said) -> Self {
+        Self {
+            inner: said.answers,
+            named: said.named,
+            numbers: said.numbers,
+        }
+    }
 }
 
 fn broken() -> PyErr {
@@ -56,9 +81,7 @@ impl Plan {
                 .map_err(|_| plan::Error("the plan broke in an earlier run".into()))?;
             plan.run(rows, Wanted { all, values })
         };
-        Ok(Answers {
-            inner: detached(py, || run().map_err(|error| error.0))?,
-        })
+        detached(py, || run().map_err(|error| error.0)).map(Answers::from)
     }
 
     /// Calls with the plan, which is not being run meanwhile.
@@ -133,6 +156,27 @@ impl Plan {
         Ok(Self {
             columns: Columns::bind(plan.inputs()),
             inner: Arc::new(Mutex::new(plan)),
+            splitter: OnceLock::new(),
+        })
+    }
+
+    /// From now on its rows are the items of requests, which come as `settings` say of which attributes.
+    fn split(&self, settings: &str, vocabulary: &Vocabulary) -> PyResult<()> {
+        let settings = serde_json::from_str(settings)
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let made = parts::Splitter::new(settings, (*vocabulary.hasher).clone());
+        // Whoever came first stays.
+        let _ = self
+            .splitter
+            .set(Mutex::new(made.map_err(PyValueError::new_err)?));
+        Ok(())
+    }
+
+    /// Items that were not looked at, for their request has too many.
+    fn cut(&self) -> u64 {
+        let state = self.splitter.get();
+        state.map_or(0, |state| {
+            state.lock().unwrap_or_else(PoisonError::into_inner).cut
         })
     }
 
@@ -154,13 +198,21 @@ impl Plan {
             .as_ref()
             .map_err(|error| PyValueError::new_err(error.clone()))?;
         let values = values.as_slice();
+        let all = ask_all;
+        if let Some(splitter) = self.splitter.get() {
+            let run = |batch: &mut apisec_core::codec::SpanBatch| {
+                let mut plan = self.inner.lock().map_err(|_| broken())?;
+                let mut splitter = splitter.lock().map_err(|_| broken())?;
+                let said = splitter.run(&mut plan, batch, columns, Wanted { all, values });
+                said.map(Answers::from).map_err(refused)
+            };
+            return detached(py, || batch.with_mut(run)?);
+        }
         let run = |judged: Judged<'_>, rows: usize| -> PyResult<Answers> {
             let mut plan = self.inner.lock().map_err(|_| broken())?;
-            let all = ask_all;
             let answers = plan.run(&judged, Wanted { all, values });
-            Ok(Answers {
-                inner: answers.map_err(refused)?.renumbered(judged.numbers(), rows),
-            })
+            let answers = answers.map_err(refused)?;
+            Ok(answers.renumbered(judged.numbers(), rows).into())
         };
         let Some((released, before)) = late else {
             return detached(py, || {
@@ -322,6 +374,18 @@ impl Answers {
     #[getter]
     fn learning<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         bytes(py, &self.inner.learning, |learning| [u8::from(learning)])
+    }
+
+    /// Place and name of the item of each raised row, where rows are items.
+    #[getter]
+    fn named(&self) -> Vec<(&'static str, String)> {
+        self.named.clone()
+    }
+
+    /// The batch's row of each item that has values, a u32 each, where rows are items.
+    #[getter]
+    fn numbers<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        bytes(py, &self.numbers, u32::to_ne_bytes)
     }
 
     /// The wanted nodes' columns: f64, i8 or u64 by the node's kind.

@@ -89,9 +89,15 @@ def _told(family: Family, id: str) -> Mapping[str, Any]:
 
 
 def _columns() -> list[dict[str, str]]:
-    from apisec_otel.plan.rows import Declared, Request
+    from apisec_otel.plan.rows import ITEMS_ONLY, Item, columns
 
-    found = [each for each in vars(Request).values() if isinstance(each, Declared)]
     return [
-        {"name": each.name, "kind": each.face.kind, "description": each.doc, "from": each.source, "example": each.example} for each in found
+        {
+            "name": each.name,
+            "kind": each.face.kind,
+            "description": f"Of an Item: {each.doc}" if each.name in ITEMS_ONLY else each.doc,
+            "from": each.source,
+            "example": each.example,
+        }
+        for each in columns(Item)
     ]

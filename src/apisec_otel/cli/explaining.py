@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from apisec_otel.cli.judged import new_requests
 from apisec_otel.cli.replay_engine import ReplayEngine, engine_of
 from apisec_otel.config import Config
+from apisec_otel.errors import ComponentError
 from apisec_otel.findings.finding import Hash
 from apisec_otel.findings.rows import Mark, Records, marked
 from apisec_otel.findings.unusual import parts, unusual
@@ -67,6 +68,8 @@ class Explaining:
 
     def _watch(self, plan: Plan) -> _Watching | None:
         explainer = Explainer(plan, self._detector)
+        if explainer.asked and plan.rows == "Item":
+            raise ComponentError(f"explain: {self._detector} judges items; only what is said of Request and Step rows can be taken apart")
         return _Watching(explainer, self) if explainer.asked else None
 
     def chosen(self) -> list[ExplainedRow]:

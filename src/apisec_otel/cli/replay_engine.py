@@ -89,6 +89,14 @@ class AskAll:
         """Ends a recording; baselines stay."""
         self._executor.restart()
 
+    def split(self, settings: str, vocabulary: Any) -> None:
+        """Its rows are the items of requests."""
+        self._executor.split(settings, vocabulary)
+
+    def cut(self) -> int:
+        """Items that were not looked at."""
+        return self._executor.cut()
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -108,9 +116,11 @@ class ReplayEngine:
     transcode: Callable[[bytes], bytes]
     row_view: View
     keyed_hash: Hash
+    vocabulary: Any
+    """The native one."""
     processors: Sequence[Processor]
     plans: list[Asked] = field(default_factory=list)
-    """Nothing when nothing detects; a second one where requests are judged in order as well."""
+    """Nothing when nothing detects; a second one where requests are judged in order as well, a third where their items are."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
     shadow: frozenset[str] = frozenset()
     """Detectors on trial."""
@@ -144,6 +154,9 @@ class ReplayEngine:
             processor.process(batch)
         late = len(batch.steps) if batch.steps is not None and batch.steps.alone else 0
         scores, learning = _answers(self.plans[:1], len(batch) + late)
+        of_items, still = _answers(self.plans[2:], len(batch))
+        scores |= {name: np.pad(column, (0, late)) for name, column in of_items.items()}
+        learning = learning | np.pad(still, (0, late))
         if batch.steps is None:
             told = [(len(batch), each) for each in batch.incidents]
             return Judged(batch, scores, learning, self.ended(), shadow=self.shadow, told=told)
@@ -156,7 +169,7 @@ class ReplayEngine:
             learning = learned | learning[len(batch) :]
         else:
             scores, learning = kept, learned
-        later, still = _answers(self.plans[1:] if len(batch.steps) else [], len(batch.steps))
+        later, still = _answers(self.plans[1:2] if len(batch.steps) else [], len(batch.steps))
         in_order = (finding for finding in batch.findings if finding.step and finding.row != NO_ROW)
         found = sorted([*findings, *in_order], key=lambda finding: finding.row)
         scores, learning = dict(sorted((scores | later).items())), learning | still
@@ -252,6 +265,7 @@ def engine_of(config: Config, watch: Callable[[Plan], Watch | None] = lambda pla
         transcode=native_module.transcode,
         row_view=view,
         keyed_hash=words.hash,
+        vocabulary=words,
         processors=(),
         rules={id: Rule.of(id, settings) for id, settings in host.rules.items()},
         constant_key=vocabulary[1] == CONSTANT_SECRET,

@@ -11,6 +11,7 @@ from apisec_otel.plan.demand import Masks, demand
 from apisec_otel.plan.draft import Chosen, Draft, draft, settings_of
 from apisec_otel.plan.kernels import KERNELS, OUTSIDE
 from apisec_otel.plan.node import Graph, Node, PlanError
+from apisec_otel.plan.rows import KINDS
 from apisec_otel.plan.tables import Places, identity, tables
 
 MEMORY = 128 << 20
@@ -53,6 +54,8 @@ class Plan:
     """The columns that each detector reads, by detector."""
     memories: Mapping[str, frozenset[str]]
     """The detectors that need what is remembered under an identity, by identity."""
+    rows: str = "Request"
+    """Which rows it runs over: `Request`, `Step` or `Item`."""
     functions: tuple[Hashable, ...] = ()
     """What Python does in the plan; `outside.Outside` runs it."""
     identities: tuple[str, ...] = ()
@@ -63,15 +66,16 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plans:
-    """The detectors that judge requests as they arrive, and those that judge them in order."""
+    """The detectors that judge requests as they arrive, those that judge them in order, and those that judge their items."""
 
     requests: Plan
     steps: Plan
+    items: Plan
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        """Those of both."""
-        return self.requests.statements + self.steps.statements
+        """Those of all."""
+        return self.requests.statements + self.steps.statements + self.items.statements
 
 
 def plans(
@@ -81,17 +85,17 @@ def plans(
     meanings: Mapping[str, str] | None = None,
     custom: Mapping[str, str] | None = None,
 ) -> Plans:
-    """Runs every detector once and plans them together, `memory` shared out over the tables of both kinds of rows.
+    """Runs every detector once and plans them together, `memory` shared out over the tables of all kinds of rows.
 
     PlanError says which detector, where, and what to write instead. `meanings` says of columns what their values depend
     on: state about them is kept only as long as that stays the same.
     """
     graph, drafts = draft(chosen, meanings, custom)
-    kinds = [[one for one in drafts if one.in_order == in_order] for in_order in (False, True)]
+    kinds = [[one for one in drafts if one.rows == rows] for rows in KINDS]
     counts = [len(_places(graph, each, memory).tables) for each in kinds]
     shares = [memory * count // max(1, sum(counts)) for count in counts]
-    requests, steps = (finish(graph, each, memory=share) for each, share in zip(kinds, shares, strict=True))
-    return Plans(requests=requests, steps=steps)
+    requests, steps, items = (finish(graph, each, memory=share) for each, share in zip(kinds, shares, strict=True))
+    return Plans(requests=requests, steps=steps, items=items)
 
 
 def build(chosen: Iterable[Chosen], *, memory: int = MEMORY) -> Plan:
@@ -102,8 +106,9 @@ def build(chosen: Iterable[Chosen], *, memory: int = MEMORY) -> Plan:
 
 def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Plan:
     """The passes after the detectors have run."""
-    if len({one.in_order for one in drafts}) > 1:
-        raise PlanError("a plan runs over rows of one kind; these are detectors of Request and of Step rows.")
+    kinds = sorted({one.rows for one in drafts})
+    if len(kinds) > 1:
+        raise PlanError(f"a plan runs over rows of one kind; these are detectors of {' and of '.join(kinds)} rows.")
     places = _places(graph, drafts, memory)
     masks = demand(graph, drafts)
     order = _order(graph, drafts, places, masks)
@@ -112,6 +117,7 @@ def finish(graph: Graph, drafts: Sequence[Draft], *, memory: int = MEMORY) -> Pl
         statements=tuple(_statement(graph, one) for one in drafts),
         columns=columns_read(graph, drafts),
         memories=_memories(graph, drafts),
+        rows="".join(kinds) or "Request",
         functions=tuple(_function(graph, position) for position in order if graph[position].op in OUTSIDE),
         identities=tuple(graph.identity(position).hex() for position in order if graph[position].op in OUTSIDE),
         source=Source(graph=graph, drafts=tuple(drafts), order=tuple(order)),

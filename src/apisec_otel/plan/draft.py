@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, get_type_hints
 
 from apisec_otel.plan.column import Number, number
 from apisec_otel.plan.node import Graph, PlanError
-from apisec_otel.plan.rows import Request
+from apisec_otel.plan.rows import KINDS, Request
 from apisec_otel.plan.signal import SEVERITIES, Severity, Signal, check
 from apisec_otel.plan.state import State
 
@@ -56,6 +56,8 @@ class Draft:
     evidence: tuple[tuple[str, int, int | None], ...]
     because: str
     ranks: int | None = None
+    rows: str = "Request"
+    """Of which rows it is said: `Request`, `Step` or `Item`."""
     in_order: bool = False
     """Whether it is said of Step rows."""
 
@@ -87,11 +89,11 @@ def _drafts(graph: Graph, chosen: Chosen) -> list[Draft]:
     memory = State(graph, rows=kind.__name__, in_order=kind.in_order)
     with _located(chosen.detector):
         signals = enumerate(chosen.detector.signals(kind(graph), memory))
-        return [_written(graph, chosen, index, check(signal, settings), kind.in_order) for index, signal in signals]
+        return [_written(graph, chosen, index, check(signal, settings, kind.__name__), kind) for index, signal in signals]
 
 
-def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal, in_order: bool) -> Draft:
-    if signal.ranks is not None and not in_order:
+def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal, kind: type[Request]) -> Draft:
+    if signal.ranks is not None and not kind.in_order:
         raise PlanError("ranks: sessions are ranked in the order of time. Annotate it `row: Step`.")
     severity = signal.severity if signal.severity is not None else chosen.detector.severity
     default = SEVERITIES.index(chosen.detector.severity)
@@ -106,7 +108,8 @@ def _written(graph: Graph, chosen: Chosen, index: int, signal: Signal, in_order:
         evidence=tuple(_sides(graph, name, value) for name, value in signal.evidence.items()),
         because=signal.because,
         ranks=signal.ranks.position if signal.ranks is not None else None,
-        in_order=in_order,
+        rows=kind.__name__,
+        in_order=kind.in_order,
     )
 
 
@@ -129,9 +132,9 @@ def _row_class(detector: Detector) -> type[Request]:
         wanted = get_type_hints(detector.signals).get("row")
     except (NameError, AttributeError) as error:
         raise PlanError(f"{name}: {error}; a detector has `def signals(self, row: Request, state: State)`.") from error
-    if isinstance(wanted, type) and issubclass(wanted, Request):
+    if isinstance(wanted, type) and issubclass(wanted, Request) and wanted.__name__ in KINDS:
         return wanted
-    raise PlanError(f"{name}.signals: annotate `row` with the rows that are meant, as in `row: Request`.")
+    raise PlanError(f"{name}.signals: annotate `row` with the rows that are meant: `row: Request`, `row: Step` or `row: Item`.")
 
 
 @contextmanager

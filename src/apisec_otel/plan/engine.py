@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 
 from apisec_otel.plan.build import Plan, Statement
 from apisec_otel.plan.outside import Outside
-from apisec_otel.plan.signal import SEVERITIES, Severity, sentence
+from apisec_otel.plan.signal import ITEM_WORD, SEVERITIES, Severity, sentence
 
 Late = tuple[Any, bytes]
 """Released rows, and the row of the batch before which each was, as uint32."""
@@ -24,6 +24,8 @@ class Answers(Protocol):
     raised: Sequence[RaisedRow]
     ranks: Sequence[bytes]
     """For each signal a float64 a row, of its session; nothing of one that ranks none."""
+    named: Sequence[tuple[str, str]]
+    """Where rows are items, place and name of each that was raised."""
 
 
 class Executor(Protocol):
@@ -50,6 +52,14 @@ class Executor(Protocol):
 
     def restart(self) -> None:
         """Ends a recording; baselines stay."""
+        ...
+
+    def split(self, settings: str, vocabulary: Any) -> None:
+        """From now on rows are the items of requests, taken apart as the settings say."""
+        ...
+
+    def cut(self) -> int:
+        """Items that were not looked at, for their request has too many."""
         ...
 
 
@@ -108,7 +118,8 @@ class Engine:
         """
         answers = self.executor.run(batch) if late is None else self.executor.run(batch, late=late)
         self.ranks = answers.ranks
-        return list(self._spoken(answers.raised, words))
+        items = [" ".join(filter(None, named)) for named in answers.named] if self.plan.rows == "Item" else []
+        return list(self._spoken(answers.raised, words, items))
 
     def tables(self) -> list[dict[str, Any]]:
         """The size and losses of each table, for metrics."""
@@ -153,8 +164,9 @@ class Engine:
             if identity == said.get("function"):
                 function.take(said.get("kept", ()))
 
-    def _spoken(self, rows: Sequence[RaisedRow], words: Callable[[int], Mapping[str, str]]) -> Iterator[Raised]:
-        for row, signal, p, severity, entity, evidence in rows:
+    def _spoken(self, rows: Sequence[RaisedRow], words: Callable[[int], Mapping[str, str]], items: Sequence[str] = ()) -> Iterator[Raised]:
+        for at, (row, signal, p, severity, entity, evidence) in enumerate(rows):
+            of_item = {ITEM_WORD: items[at]} if items else {}
             said = self.plan.statements[signal]
             values = {name: (_known(a), _known(b)) for name, (a, b) in zip(said.evidence, evidence, strict=True)}
             yield Raised(
@@ -167,7 +179,7 @@ class Engine:
                 entity_type=said.entity,
                 entity=entity,
                 evidence=values,
-                sentence=_because(said, values, words(row)),
+                sentence=_because(said, values, {**words(row), **of_item}),
             )
 
 

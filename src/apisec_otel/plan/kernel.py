@@ -89,7 +89,8 @@ def in_order(memory: Memory, kernel: Kernel) -> None:
     """Refuses rows without order where the kernel needs it."""
     if kernel.ordered and not memory.in_order:
         name = kernel.name.removesuffix("_id")
-        raise PlanError(f"{name} needs rows in time order, but `row` is a {memory.rows} (as it arrives). Annotate it `row: Step`.")
+        rows = "an Item" if memory.rows == "Item" else f"a {memory.rows}"
+        raise PlanError(f"{name} needs rows in time order, but `row` is {rows} (as it arrives). Annotate it `row: Step`.")
 
 
 def nanoseconds(kernel: str, name: str, value: timedelta, *, note: str = "", bounds: tuple[timedelta, timedelta] = _WITHIN) -> int:

@@ -35,7 +35,7 @@ class Declared(Generic[Face]):
         if row is None:
             return self
         kind, name = self.face.kind, self.name
-        if row.in_order:  # the same column of other rows: what is remembered of it is not shared
+        if row.apart:  # the same column of other rows: what is remembered of it is not shared
             return self.face(row.graph, row.graph.add("column", kind=kind, name=name, rows=type(row).__name__))
         return self.face(row.graph, row.graph.add("column", kind=kind, name=name))
 
@@ -45,6 +45,8 @@ class Request:
 
     in_order: ClassVar[bool] = False
     """Whether rows come in the order of their time."""
+    apart: ClassVar[bool] = False
+    """Whether what is remembered of these rows is told apart from what is of requests as they arrive."""
 
     environment = Declared(Id, "Where the service runs.", source="deployment.environment.name, .environment", example="prod")
     service = Declared(Id, "Which service answered.", source="environment, service.namespace, service.name", example="shop")
@@ -117,6 +119,8 @@ class Request:
             names = [column.name for column in columns(type(self))]
             near = difflib.get_close_matches(name, names, n=1)
             meant = f" Did you mean {near[0]}?" if near else ""
+            if isinstance(getattr(Item, name, None), Declared):
+                meant = " Items have it: annotate `row: Item` for a row of each part of a request."
             raise AttributeError(f"row.{name}: no such column.{meant} ({len(names)} columns: apisec-otel components --columns)")
 
 
@@ -124,6 +128,36 @@ class Step(Request):
     """The same requests in the order of their time, each released once it is 6 s old; their spans have left by then."""
 
     in_order = True
+    apart = True
+
+
+class Item(Request):
+    """One part of a request as it arrives: a segment of its path, a query parameter, a field of its body, a captured header or cookie.
+
+    It has the columns of its request beside its own. A value is never told: it has an id, and what it looks like. A Signal is
+    the request's, raised once whichever of its items raise it, in the words of the least likely. At most 64 items a request.
+    """
+
+    apart = True
+
+    place = Declared(Id, "Where it stands: one of in_path to in_header.", source="path, query, attributes", example="query")
+    name = Declared(Id, "What it is called there; segments are by number.", source="path, query, attributes", example="page")
+    value = Declared(Id, "Its text as sent; equal texts are equal.", source="path, query, attributes")
+    shape = Declared(Id, "The runs of its characters, decoded, the first 24.", source="value", example="Aa-9")
+    classes = Declared(Id, "The set of its classes of characters, decoded.", source="value", example="letters and '")
+    length = Declared(Number, "Its length as sent, in bytes.", source="value", example="12")
+    marks = Declared(Number, "Kinds of punctuation, control characters and odd encodings in it.", source="value", example="2")
+    syntax = Declared(Number, "How much it reads as SQL, markup, commands and the like, 0 to 16.", source="value", example="0")
+    in_path = Declared(Logic, "A segment of the path.", source="path")
+    in_query = Declared(Logic, "A query parameter.", source="query")
+    in_body = Declared(Logic, "A field of a recorded body, or the body itself.", source="attributes")
+    in_header = Declared(Logic, "A captured header, a cookie of one, or the user agent.", source="attributes")
+
+
+KINDS: Final = ("Request", "Step", "Item")
+"""Kinds of rows; each has a plan of its own."""
+ITEMS_ONLY: Final = frozenset(name for name, value in vars(Item).items() if isinstance(value, Declared))
+"""Columns that requests have not."""
 
 
 def columns(row: type[Request] = Request) -> list[Declared[Column]]:

@@ -22,6 +22,8 @@ Evidence = Number | tuple[Number, Number | float]
 _NOT_YET = "not yet known"
 ROW_WORDS: Final = ("endpoint", "payload")
 """What a sentence may name of its row: its endpoint, and why it is unusual in what it says."""
+ITEM_WORD: Final = "item"
+"""What it may name of an Item row beside them: where the item stands and what it is called, never its value."""
 _SIDES = ("observed", "expected")
 
 
@@ -30,7 +32,7 @@ class Signal:
     """One statement: raised where `when` holds; without `when`, where `p` is under the detector's q.
 
     `because` is the sentence a person reads. It may name `{endpoint}`, `{payload}`, each setting of the detector, and
-    `{name.observed}` and `{name.expected}` of each evidence, with a format: `{objects.observed:.0f}`.
+    `{name.observed}` and `{name.expected}` of each evidence, with a format: `{objects.observed:.0f}`; of an Item also `{item}`.
     """
 
     entity: Id
@@ -47,7 +49,7 @@ class Signal:
     """
 
 
-def check(signal: object, settings: Mapping[str, object]) -> Signal:
+def check(signal: object, settings: Mapping[str, object], rows: str = "Request") -> Signal:
     """The Signal itself. Refuses wrong kinds, a statement that can never be raised, and a sentence that names what is not there."""
     if not isinstance(signal, Signal):
         raise PlanError(f"`signals` yields Signal objects; {described(signal)}.")
@@ -64,7 +66,8 @@ def check(signal: object, settings: Mapping[str, object]) -> Signal:
         observed = value[0] if isinstance(value, tuple) else value
         if not isinstance(observed, Number):
             raise PlanError(f"evidence {name}: a number is wanted; {described(observed)}.")
-    sentence(signal.because, dict.fromkeys(signal.evidence, (1.0, 1.0)), settings, dict.fromkeys(ROW_WORDS, ""))
+    words = ROW_WORDS if rows != "Item" else (*ROW_WORDS, ITEM_WORD)
+    sentence(signal.because, dict.fromkeys(signal.evidence, (1.0, 1.0)), settings, dict.fromkeys(words, ""))
     return signal
 
 
@@ -86,7 +89,7 @@ def _parts(
             yield literal, ""
             continue
         first, _, side = name.partition(".")
-        if name in ROW_WORDS:
+        if name in words or name in ROW_WORDS:
             yield literal, words.get(name, _NOT_YET)
         elif name in settings:
             yield literal, _setting(name, settings[name], form or "")

@@ -21,12 +21,14 @@ from apisec_otel.plan.draft import draft
 from apisec_otel.plan.engine import Engine
 from apisec_otel.plan.engine import Raised as Said
 from apisec_otel.plan.outside import Running
+from apisec_otel.plan.rows import ITEMS_ONLY
 from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors import river_check
 from apisec_otel.processors.covering import Covering
 from apisec_otel.processors.ordering import Ordering
 from apisec_otel.processors.ranking import SHARE, Ranking
 from apisec_otel.spans.batch import Released, SpanBatch
+from apisec_otel.spans.items import splitting_json
 
 Mode = Literal["alert", "shadow", "off"]
 
@@ -89,7 +91,7 @@ class Detect:
         river_check.refuse(made, custom)
         plans = self.plan(custom=custom)
         told = (note for id, each, *_ in self.running() if id in made for note in river_check.costs(id, each))
-        return [*told, *costs(plans.requests), *costs(plans.steps)]
+        return [*told, *costs(plans.requests), *costs(plans.steps), *costs(plans.items)]
 
     def reads(self, custom: Mapping[str, str]) -> dict[str, frozenset[str]]:
         """By running detector, the columns that it reads."""
@@ -110,7 +112,7 @@ class Detect:
     def coverage(self, custom: Mapping[str, str] | None = None) -> Coverage:
         """What the running detectors read of requests, and which of them are blind without it."""
         graph, drafts = draft(self._chosen(), custom=custom)
-        return Coverage(graph, drafts, plan.columns_read(graph, drafts))
+        return Coverage(graph, drafts, {id: read - ITEMS_ONLY for id, read in plan.columns_read(graph, drafts).items()})
 
     def _chosen(self) -> list[PlanChosen]:
         return [PlanChosen(id=id, detector=each, q=q, flags=mode == "alert") for id, each, mode, q in self.running()]
@@ -131,6 +133,8 @@ class Detect:
         running = Detecting(engine(plans.requests), shadow, host)
         running.in_order(engine(plans.steps), Ordering(self.max_held, host))
         ranking = [at for at, each in enumerate(plans.steps.statements) if each.ranks and each.detector not in shadow]
+        if plans.items.statements:
+            running.by_item(engine(plans.items))
         if ranking:
             running.ranked(Ranking(ranking, self.max_bytes // SHARE, host))
         return running
@@ -166,6 +170,7 @@ class Detecting:
         self._covering: Covering | None = None
         self._ordering: Ordering | None = None
         self._ranking: Ranking | None = None
+        self._items: Engine | None = None
         self._steps = engine
         self._owasp: dict[str, str] = {}
         self._q: dict[str, float] = {}
@@ -175,6 +180,13 @@ class Detecting:
         """Judges requests in order as well."""
         self._steps, self._ordering = engine, ordering
         self._watch(engine)
+
+    def by_item(self, engine: Engine) -> None:
+        """Judges the items of requests as well."""
+        engine.executor.split(splitting_json(), self._host.vocabulary)
+        self._items = engine
+        self._watch(engine)
+        self._host.telemetry.observe("apisec_items_cut", lambda: float(engine.executor.cut()), "counter")
 
     def ranked(self, ranking: Ranking) -> None:
         """Ranks the sessions of what is raised as well."""
@@ -213,6 +225,8 @@ class Detecting:
         self._judge_as_they_come(batch, batch.steps)
         if batch.now is not None:
             self._engine.advance(batch.now)
+            if self._items is not None:
+                self._items.advance(batch.now)
             if self._covering:
                 self._covering.advance(batch.now)
         if self._ordering is not None and batch.steps is not None:
@@ -223,6 +237,8 @@ class Detecting:
     def _judge_as_they_come(self, batch: SpanBatch, steps: Released | None) -> None:
         """The rows of the batch, and between them those of gateways whose time to wait is over."""
         late = steps if steps is not None and steps.alone else None
+        if batch.now is None and self._items is not None:
+            self._judge_items(batch, self._items)
         if batch.now is not None and late is None:
             return
         first = len(batch)
@@ -238,6 +254,13 @@ class Detecting:
                 self._tell(late, replace(each, row=each.row - first))
         if said and self._ordering is not None:
             self._flag(batch, late, said)
+
+    def _judge_items(self, batch: SpanBatch, items: Engine) -> None:
+        said = items.observe(batch.native, lambda row: self._words(batch, row))
+        for each in said:
+            self._tell(batch, each)
+        if said and self._ordering is not None:
+            self._flag(batch, None, said)
 
     def _flag(self, batch: SpanBatch, late: Released | None, said: Sequence[Said]) -> None:
         """Who was raised as he came teaches nothing in order either; requests in order are 6 s behind, so the cut is no matter."""
@@ -280,6 +303,8 @@ class Detecting:
 
     def _kept(self) -> dict[bytes, Engine | Ranking | Ordering]:
         kept: dict[bytes, Engine | Ranking | Ordering] = {b"r": self._engine}
+        if self._items is not None:
+            kept |= {b"i": self._items}
         if self._ordering is not None:
             kept |= {b"s": self._steps}
         if self._ranking is not None:
@@ -289,6 +314,8 @@ class Detecting:
     def restart(self) -> None:
         """Ends a recording: windows close, tallies and flags go, baselines stay."""
         self._engine.restart()
+        if self._items is not None:
+            self._items.restart()
         if self._ordering is not None:
             self._steps.restart()
             self._ordering.restart()

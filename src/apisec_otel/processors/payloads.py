@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from apisec_otel import semconv
 from apisec_otel.component import Host, Processor, Size
 from apisec_otel.processors.native import native_step
 from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.spans.items import ATTRIBUTES
 from apisec_otel.spans.syntax import syntax_json
 
 TABLES: Final = ("parameters", "paths", "names", "scores")
@@ -40,9 +40,7 @@ class Payloads:
 
     def for_native(self) -> dict[str, object]:
         """What the native step takes."""
-        read = [[prefix, "header"] for prefix in semconv.REQUEST_PREFIXES] + [[key, how] for key, how in semconv.SENT]
-        attributes = {"read": read, "passed": list(semconv.CREDENTIAL_HEADERS), "cookies": semconv.COOKIES}
-        return {"bytes": self.max_bytes, "syntax": syntax_json(), "attributes": attributes}
+        return {"bytes": self.max_bytes, "syntax": syntax_json(), "attributes": ATTRIBUTES}
 
     def build(self, host: Host) -> Processor:
         """The running step."""

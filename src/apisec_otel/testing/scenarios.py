@@ -31,6 +31,7 @@ from apisec_otel.plan.outside import Outside
 from apisec_otel.plan.signal import SEVERITIES
 from apisec_otel.processors.detect import Detect
 from apisec_otel.spans.batch import SpanBatch
+from apisec_otel.spans.items import splitting_json
 from apisec_otel.testing.reference.plan import Reference
 
 Kind = Literal["attack", "near_miss", "benign"]
@@ -176,13 +177,13 @@ def run_native(scenario: Scenario, plan: Plan, *, cut: int | None = None, withou
     missing = {name: np.full_like(rows.columns[name], _MISSING[rows.kinds[name]]) for name in without if name in rows.columns}
     columns = rows.columns | missing
     executor: Any = native(plan.spec, Outside(plan.functions))
-    out: Outcome = []
+    raised: list[Any] = []
     length = cut or max(1, len(rows.times))
     for start in range(0, len(rows.times), length):
         part = slice(start, start + length)
         answers = executor.run_columns({name: column[part] for name, column in columns.items()}, rows.times[part], None, False, [])
-        out += rows.outcome(answers.raised, start)
-    return out
+        raised += [(start + row, *rest) for row, *rest in answers.raised]
+    return rows.outcome(raised)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +191,7 @@ class Understood:
     """A scenario's requests as the product understands them: what decoder and processors make of its spans."""
 
     numbers: list[int]
-    """Of each the row it was written as: 0 and below only teach."""
+    """Of each the row it was written as: 0 and below only teach. Where rows are items, those of one request have one number."""
     times: NDArray[np.int64]
     """Stream time, ns."""
     columns: dict[str, NDArray[Any]]
@@ -201,9 +202,13 @@ class Understood:
         lists = {name: column.tolist() for name, column in self.columns.items()}
         return [{"time": time} | {name: column[at] for name, column in lists.items()} for at, time in enumerate(self.times.tolist())]
 
-    def outcome(self, raised: Iterable[Any], first: int = 0) -> Outcome:
-        """What a run that began at row `first` raised."""
-        return [(self.numbers[first + row], SEVERITIES[severity]) for row, _, _, severity, _, _ in raised]
+    def outcome(self, raised: Iterable[Any]) -> Outcome:
+        """What was raised."""
+        told: dict[tuple[int, int], tuple[float, int]] = {}
+        for row, signal, p, severity, _, _ in raised:  # of several items that raise a signal, the least likely is told
+            at = (self.numbers[row], signal)
+            told[at] = min(told.get(at, (p, severity)), (p, severity), key=lambda said: said[0])
+        return [(number, SEVERITIES[severity]) for (number, _), (_, severity) in told.items()]
 
 
 def understood(scenario: Scenario, plan: Plan) -> Understood:
@@ -211,11 +216,11 @@ def understood(scenario: Scenario, plan: Plan) -> Understood:
     nodes = [node for node in json.loads(plan.spec)["nodes"] if node["op"] == "column"]
     kinds = {node["settings"]["name"]: node["kind"] for node in nodes}
     wanted = tuple(sorted((name, kind) for name, kind in kinds.items() if name not in ("always", "time")))
-    return _understood(rows_to_spans(scenario), yaml.safe_dump(scenario.config), rows_of(scenario)[1], wanted)
+    return _understood(rows_to_spans(scenario), yaml.safe_dump(scenario.config), rows_of(scenario)[1], wanted, plan.rows)
 
 
 @lru_cache(maxsize=64)
-def _understood(spans: bytes, config: str, teach: int, wanted: tuple[tuple[str, str], ...]) -> Understood:
+def _understood(spans: bytes, config: str, teach: int, wanted: tuple[tuple[str, str], ...], rows: str) -> Understood:
     off = {"processors": {"detect": {"defaults": {"mode": "off"}}}}
     engine = engine_of(_config(config, yaml.safe_dump(off)))
     batch = SpanBatch(engine.decode([spans]))
@@ -224,12 +229,18 @@ def _understood(spans: bytes, config: str, teach: int, wanted: tuple[tuple[str, 
     records = engine.view(batch)
     judged = [row for row in new_requests(records).tolist() if records["probe"][row] != 1]
     nodes = [{"op": "column", "kind": kind, "settings": {"name": name}} for name, kind in wanted]
-    values: Any = native(json.dumps({"version": 1, "nodes": nodes})).run(batch.native, False, range(len(nodes)))
+    reading = native(json.dumps({"version": 1, "nodes": nodes}))
+    if rows == "Item":
+        reading.split(splitting_json(), engine.vocabulary)
+    values: Any = reading.run(batch.native, False, range(len(nodes)))
+    if rows == "Item":  # of those there is a value an item, not one a row of the batch
+        judged = np.frombuffer(values.numbers, np.uint32).tolist()
+    picked = slice(None) if rows == "Item" else judged
     columns = zip(wanted, values.values, strict=True)
     return Understood(
         numbers=[int.from_bytes(records["span_id"][row].tobytes(), "big") - teach for row in judged],
         times=np.array([int(records["stream"][row]) for row in judged], np.int64),
-        columns={name: np.frombuffer(column, _FORMATS[kind])[judged] for (name, kind), column in columns},
+        columns={name: np.frombuffer(column, _FORMATS[kind])[picked] for (name, kind), column in columns},
         kinds=dict(wanted),
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.otlp import call, request, stored
 
+from apisec_otel import builtin
 from apisec_otel.cli import main, replaying
 
 Told = Callable[..., Any]
@@ -163,3 +164,10 @@ def test_nothing_to_tell_is_1_and_a_wrong_name_2(run: Told) -> None:
     assert (code, "did you mean bola_walk?" in err) == (2, True)
     code, _, err = run("bola_walk", "--learn", "no/such/file", requests=walk(2))
     assert (code, "No such file" in err) == (2, True)
+
+
+def test_what_judges_items_cannot_be_taken_apart_and_is_told_so(run: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(builtin.BUILTIN["detectors"], "long_parameter", "tests.conformance.long_parameter:LongParameter")
+    code, out, err = run("long_parameter", requests=walk(3))
+    assert (code, out) == (2, "")
+    assert "explain: long_parameter judges items; only what is said of Request and Step rows can be taken apart" in err

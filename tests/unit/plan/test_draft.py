@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import pytest
 from samples import MINUTE, busy, planned
 
-from apisec_otel.api import PlanError, Request, Severity, Signal, State
-from apisec_otel.plan.build import build
+from apisec_otel.api import Item, PlanError, Request, Severity, Signal, State
+from apisec_otel.plan.build import build, plans
 from apisec_otel.plan.draft import Chosen
 from apisec_otel.plan.kernel import Kernel, Memory, ask
 from apisec_otel.plan.node import Graph
@@ -108,3 +108,50 @@ def test_ordered_kernels_refuse_rows_as_they_arrive() -> None:
     with pytest.raises(PlanError, match=re.escape(message)):
         ask(State(graph), streak, {"by": Request(graph).client})
     assert ask(Memory(graph, rows="Step", in_order=True), streak, {"by": Request(graph).client}).kind == "number"
+
+
+@dataclass(frozen=True)
+class OfItems:
+    """Says something of items."""
+
+    owasp: ClassVar[str] = "API8:2023"
+    severity: ClassVar[Severity] = "low"
+
+    def signals(self, row: Item, state: State) -> Iterator[Signal]:
+        yield Signal(when=row.in_query & (row.syntax > 3), entity=row.actor, because="{item} of {endpoint}")
+
+
+def test_items_have_a_plan_of_their_own() -> None:
+    made = plans([Chosen(id="of_items", detector=OfItems())])
+    assert [plan.rows for plan in (made.requests, made.steps, made.items)] == ["Request", "Request", "Item"]
+    assert [each.detector for each in made.items.statements] == ["of_items"]
+    assert made.items.columns == {"of_items": {"in_query", "syntax", "actor"}}
+    assert not made.requests.statements
+
+
+@pytest.mark.parametrize(
+    ("signals", "says"),
+    [
+        (lambda row, state: row.length, r"row.length: no such column. Items have it: annotate `row: Item`"),
+        (
+            lambda row, state: Signal(when=row.failed, entity=row.actor, because="{item}"),
+            r"\{item\} names nothing; there is endpoint and payload",
+        ),
+    ],
+)
+def test_what_only_items_have_is_refused_of_requests_and_told(signals: Any, says: str) -> None:
+    class Asks(OfItems):
+        def signals(self, row: Request, state: State) -> Iterator[Signal]:  # type: ignore[override]
+            yield signals(row, state)
+
+    with pytest.raises(PlanError, match=says):
+        plans([Chosen(id="asks", detector=Asks())])
+
+
+def test_items_are_in_no_order() -> None:
+    class Streak(OfItems):
+        def signals(self, row: Item, state: State) -> Iterator[Signal]:
+            yield Signal(when=state.streak(row.in_query, by=row.actor) > 3, entity=row.actor, because="")
+
+    with pytest.raises(PlanError, match=r"streak needs rows in time order, but `row` is an Item \(as it arrives\)"):
+        plans([Chosen(id="streak", detector=Streak())])

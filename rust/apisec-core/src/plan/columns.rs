@@ -49,6 +49,16 @@ impl Data {
         }
     }
 
+    /// Adds more of the same kind.
+    pub(crate) fn append(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Number(values), Self::Number(more)) => values.extend(more),
+            (Self::Logic(values), Self::Logic(more)) => values.extend(more),
+            (Self::Id(values), Self::Id(more)) => values.extend(more),
+            _ => {}
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Number(values) => values.len(),

@@ -1,18 +1,22 @@
 //! The rows of a batch as a plan reads them: the requests that are judged, and their columns by name.
 
-use crate::codec::{ALONE, CUSTOM, Record, SpanBatch};
+use super::parts::{Item, Part};
+use crate::codec::{ALONE, CUSTOM, Member, Record, SpanBatch};
 use crate::hash;
 use crate::plan::{Input, Rows};
 use std::ops::Range;
 
-/// How a column is read from a record.
+/// How a column is read from a record, or from an item of a request.
 #[derive(Clone, Copy, Debug)]
-enum Reading {
+pub(super) enum Reading {
     Number(fn(&Record) -> f64),
     Logic(fn(&Record) -> i8),
     Id(fn(&Record) -> u64),
     /// A column that configuration names, read as the plan wants it.
     Custom(usize),
+    OfItem(fn(&Item) -> f64),
+    IdOfItem(fn(&Item) -> u64),
+    IsPart(Part),
 }
 
 /// The inputs of a plan, found once.
@@ -27,10 +31,15 @@ impl Columns {
             .map(|input| {
                 custom(input)
                     .or_else(|| reading(&input.name))
+                    .or_else(|| of_item(&input.name))
                     .ok_or_else(|| format!("no column {} in a request", input.name))
             })
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+
+    pub(super) fn reading(&self, column: usize) -> Option<Reading> {
+        self.0.get(column).copied()
     }
 }
 
@@ -104,6 +113,25 @@ fn reading(name: &str) -> Option<Reading> {
     }
 }
 
+/// The columns that only items have.
+fn of_item(name: &str) -> Option<Reading> {
+    Some(match name {
+        "place" => Reading::IdOfItem(Item::place),
+        "name" => Reading::IdOfItem(|item| item.name),
+        "value" => Reading::IdOfItem(|item| item.value),
+        "classes" => Reading::IdOfItem(Item::classes),
+        "shape" => Reading::IdOfItem(Item::shape),
+        "length" => Reading::OfItem(|item| f64::from(item.length)),
+        "marks" => Reading::OfItem(Item::marks),
+        "syntax" => Reading::OfItem(|item| f64::from(item.features.syntax)),
+        "in_path" => Reading::IsPart(Part::Segment),
+        "in_query" => Reading::IsPart(Part::Parameter),
+        "in_body" => Reading::IsPart(Part::Body),
+        "in_header" => Reading::IsPart(Part::Header),
+        _ => return None,
+    })
+}
+
 fn id(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |id, byte| id << 8 | u64::from(*byte))
 }
@@ -124,7 +152,7 @@ impl<'a> Judged<'a> {
     pub fn of(batch: &'a SpanBatch, columns: &'a Columns) -> Self {
         Self::from(
             columns,
-            arrived(batch).map(|(number, r)| (number as u32, r)),
+            arrived(batch).map(|(number, r, _)| (number as u32, r)),
         )
     }
 
@@ -148,7 +176,7 @@ impl<'a> Judged<'a> {
             .map(|(number, (r, before))| (*before, (first + number as u32, r)))
             .peekable();
         let mut rows = Vec::new();
-        for (number, r) in arrived(batch) {
+        for (number, r, _) in arrived(batch) {
             while let Some((_, row)) = late.next_if(|(before, _)| *before as usize <= number) {
                 rows.push(row);
             }
@@ -179,6 +207,7 @@ impl<'a> Judged<'a> {
             Reading::Logic(read) => read(self.rows[row]) == 0,
             Reading::Id(read) => read(self.rows[row]) == 0,
             Reading::Custom(column) => self.rows[row].custom_id(column) == 0,
+            Reading::OfItem(_) | Reading::IdOfItem(_) | Reading::IsPart(_) => true,
         }
     }
 
@@ -193,9 +222,13 @@ fn is_judged(r: &Record) -> bool {
     r.is_new_request() && r.probe != 1
 }
 
-fn arrived(batch: &SpanBatch) -> impl Iterator<Item = (usize, &Record)> {
-    let rows = batch.records().enumerate();
-    rows.filter(|(_, r)| is_judged(r) && !r.is_set_back())
+/// Requests that are judged as they come, with their numbers in the batch.
+pub(super) fn arrived(batch: &SpanBatch) -> impl Iterator<Item = (usize, &Record, &Member)> {
+    let members = batch.members().iter();
+    let rows = members.flat_map(|member| member.rows.iter().map(move |r| (r, member)));
+    rows.enumerate()
+        .filter(|(_, (r, _))| is_judged(r) && !r.is_set_back())
+        .map(|(number, (r, member))| (number, r, member))
 }
 
 impl Rows for Judged<'_> {

@@ -12,6 +12,7 @@ pub mod learned;
 pub mod links;
 pub mod memo;
 pub mod pages;
+pub mod parts;
 pub mod payload;
 pub mod query;
 pub mod ranks;

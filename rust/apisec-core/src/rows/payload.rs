@@ -4,7 +4,7 @@
 //! the service's paths, its names against those of the endpoint. Scores are nats, and only what is unusual counts once:
 //! the worst item, and half of the rest. It answers first and learns at the next second; what is odd teaches little.
 
-mod items;
+pub(super) mod items;
 mod keep;
 mod lanes;
 #[cfg(test)]

@@ -22,7 +22,7 @@ from apisec_otel.plan.build import Plan
 from apisec_otel.plan.engine import native
 from apisec_otel.plan.node import PlanError
 from apisec_otel.plan.outside import Outside
-from apisec_otel.plan.signal import SEVERITIES, sentence
+from apisec_otel.plan.signal import ITEM_WORD, SEVERITIES, sentence
 from apisec_otel.processors.detect import Detect
 from apisec_otel.telemetry import Telemetry
 from apisec_otel.testing.checks.check import Check, expect, one, same
@@ -95,13 +95,19 @@ def every_sentence_can_be_said(subject: Subject, config: dict[str, Any]) -> None
     """Whatever of the evidence is missing, and whatever its size."""
     extremes = (None, 0.0, -1.5, 1e308, math.inf)
     for plan in plans_of(subject, config):
+        of_item = {ITEM_WORD: "parameter page"} if plan.rows == "Item" else {}
         for said in plan.statements:
             for observed, expected in product(extremes, repeat=2):
                 text = sentence(
-                    said.because, dict.fromkeys(said.evidence, (observed, expected)), said.settings, {"endpoint": "shop GET /orders/{id}"}
+                    said.because,
+                    dict.fromkeys(said.evidence, (observed, expected)),
+                    said.settings,
+                    {"endpoint": "shop GET /orders/{id}", **of_item},
                 )
                 expect(text.strip(), "an empty sentence")
-            nothing = sentence(said.because, dict.fromkeys(said.evidence, (None, None)), said.settings, {"endpoint": "(unmatched)"})
+            nothing = sentence(
+                said.because, dict.fromkeys(said.evidence, (None, None)), said.settings, {"endpoint": "(unmatched)", **of_item}
+            )
             expect("nan" not in nothing.split(), f"what is missing is told as a number: {nothing}")
 
 
@@ -132,13 +138,13 @@ class _Breaking:
 
 
 def plans_of(subject: Subject, config: dict[str, Any], *, smallest: bool = False) -> list[Plan]:
-    """The plans of the detector alone, of Request and of Step rows, in 128 MiB or in the least memory that does."""
+    """The plans of the detector alone, of Request, of Step and of Item rows, in 128 MiB or in the least memory that does."""
     with subject.installed():
         detect = next(each.settings for each in _alone(subject, config).used() if isinstance(each.settings, Detect))
         for shift in range(20 if smallest else 27, 28):
             try:
                 made = Detect(defaults=detect.defaults, detectors=detect.detectors, max_bytes=1 << shift).plan(custom=_custom(config))
-                return [plan for plan in (made.requests, made.steps) if plan.statements]
+                return [plan for plan in (made.requests, made.steps, made.items) if plan.statements]
             except PlanError:
                 if shift == 27:
                     raise

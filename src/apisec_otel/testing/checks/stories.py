@@ -47,7 +47,8 @@ def checks(subject: Subject, config: dict[str, Any]) -> list[Check]:
     if not any(plan.functions for plan in plans):  # what Python functions keep does not outlive the process
         stories.append(a_restart_changes_nothing)
     found = [_of(subject, story, name, scenario) for story in stories for name, scenario in subject.scenarios]
-    found += [_of(subject, story, *each) for story in (no_secret_is_told, explain_says_the_same) for each in subject.of_kind("attack")]
+    told = [no_secret_is_told] if any(plan.rows == "Item" for plan in plans) else [no_secret_is_told, explain_says_the_same]
+    found += [_of(subject, story, *each) for story in told for each in subject.of_kind("attack")]
     custom = {name: kind for plan in plans for name, kind in plan.source.graph.custom.items()}
     held = [one(_held_tightly, subject, change, about=change.replace(" ", "_")) for change in changes(configured(subject), custom)]
     return [one(every_kind_of_story_is_told, subject), *found, *held]
