@@ -76,7 +76,8 @@ def _detectors(made: Figures, covered: list[str]) -> Iterator[str]:
         asked = [attack for attack in covered if detector in catalogue()[attack].detectors]
         cells = [_share(made, detector, asked, strength) for strength in STRENGTHS]
         false = made["false"][detector]
-        about = ", ".join(f"{count} {kind}" for kind, count in false["about"].items()) or "nobody"
+        ranked = sorted(false["about"].items(), key=lambda one: (-one[1], one[0]))
+        about = ", ".join(f"{count} {kind}" for kind, count in ranked) or "nobody"
         yield f"| {detector} | {' | '.join(cells)} | {false['in 10,000']:.2f} | {false['a day']} | {about} | {false['noise']} |"
 
 

@@ -46,7 +46,7 @@ def class_and_settings_are_described(subject: Subject) -> None:
     expect(
         first.endswith(".") and not first.startswith(f"{cls.__name__}("), f"{cls.__name__} has no docstring whose first line is a sentence"
     )
-    for field in dataclasses.fields(cls):
+    for field in _said(cls):
         expect(attribute_docs(cls).get(field.name), f"{field.name} has no docstring below it")
         expect(_has_default(field) or field.name in subject.settings, f"{field.name} has no default")
 
@@ -82,8 +82,13 @@ def a_misspelt_setting_is_refused(subject: Subject) -> None:
 def the_schema_has_every_setting(subject: Subject) -> None:
     """With its description, for editors."""
     properties = settings_schema(subject.cls).get("properties", {})
-    for field in dataclasses.fields(subject.cls):
+    for field in _said(subject.cls):
         expect(properties.get(spelled(field.name), {}).get("description"), f"{field.name} is not in the schema with a description")
+
+
+def _said(cls: Any) -> Iterator[dataclasses.Field[Any]]:
+    """Settings, and nothing that a class keeps for itself beside them."""
+    return (field for field in dataclasses.fields(cls) if field.init)
 
 
 def configured(subject: Subject) -> Any:
@@ -94,7 +99,7 @@ def configured(subject: Subject) -> Any:
 
 def _defaults(subject: Subject) -> Iterator[tuple[str, Any]]:
     settings = configured(subject)
-    return ((field.name, getattr(settings, field.name)) for field in dataclasses.fields(subject.cls))
+    return ((field.name, getattr(settings, field.name)) for field in _said(subject.cls))
 
 
 def _others(subject: Subject) -> Iterator[tuple[str, Any]]:
