@@ -261,10 +261,10 @@ impl Said {
             let same = |at: &usize| told.get(*at).is_some_and(|one| one.signal == raised.signal);
             match (first..told.len()).find(same) {
                 Some(at) => {
-                    if let (Some(one), Some(name)) = (told.get_mut(at), self.named.get_mut(at)) {
-                        if raised.p < one.p {
-                            (*one, *name) = (raised, named);
-                        }
+                    if let (Some(one), Some(name)) = (told.get_mut(at), self.named.get_mut(at))
+                        && raised.p < one.p
+                    {
+                        (*one, *name) = (raised, named);
                     }
                 }
                 None => {
