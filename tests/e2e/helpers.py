@@ -20,11 +20,23 @@ OUTPUT_SHOWN = 4000
 Found = TypeVar("Found")
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of loopback that nobody listens on now, another one each time.
+
+    A server that shares its port with others of its kind (gRPC's do) does not keep the system from giving it out.
+    """
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        with socket.socket() as client:
+            taken = client.connect_ex(("127.0.0.1", port)) == 0
+        if port not in _given and not taken:
+            _given.add(port)
+            return port
 
 
 def until(look: Callable[[], Found], what: str, seconds: float = PATIENCE) -> Found:
