@@ -71,6 +71,7 @@ def resumed(shards: Kept) -> Built:
     return built
 
 
+@pytest.mark.timeout(240)  # the oracle is plain Python, and slow
 @settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 2**32), count=st.sampled_from([1, 60, 500, 900]), services=st.integers(1, 3))
 @example(seed=LONG, count=4_000, services=1)
